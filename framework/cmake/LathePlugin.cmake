@@ -1,0 +1,23 @@
+# lathe_add_plugin(NAME SOURCES a.cpp ... [LINK targets ...])
+#
+# One plugin: a shared library that is loaded by name. It exports its descriptor and nothing else,
+# so that two plugins can never see each other's symbols, and it must find all its own symbols when
+# it is linked, not at hour six.
+function(lathe_add_plugin name)
+  cmake_parse_arguments(PARSE_ARGV 1 plugin "" "OUTPUT" "SOURCES;LINK")
+  if(NOT plugin_SOURCES)
+    message(FATAL_ERROR "lathe_add_plugin(${name}): no SOURCES were given")
+  endif()
+  if(NOT plugin_OUTPUT)
+    set(plugin_OUTPUT ${LATHE_PLUGIN_OUTPUT})
+  endif()
+  set(target plugin_${name})
+  add_library(${target} MODULE ${plugin_SOURCES})
+  set_target_properties(${target} PROPERTIES
+    PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${plugin_OUTPUT})
+  target_compile_definitions(${target} PRIVATE LATHE_HEADER_HASH="${LATHE_HEADER_HASH}")
+  target_link_libraries(${target} PRIVATE lathe_options lathe_warnings lathe ${plugin_LINK})
+  target_link_options(${target} PRIVATE
+    -Wl,-z,defs -Wl,--version-script=${CMAKE_SOURCE_DIR}/framework/cmake/plugin.map)
+  install(TARGETS ${target} LIBRARY DESTINATION lib/lathe/plugins)
+endfunction()

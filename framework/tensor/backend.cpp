@@ -1,0 +1,17 @@
+#include <lathe/tensor/backend.h>
+
+#include <cstring>
+
+namespace lathe {
+
+Backend::~Backend() = default;
+
+void Backend::upload(void* to, const void* host, std::size_t bytes) {
+  if (bytes != 0) std::memcpy(to, host, bytes);
+}
+
+void Backend::download(void* host, const void* from, std::size_t bytes) {
+  if (bytes != 0) std::memcpy(host, from, bytes);
+}
+
+}  // namespace lathe

@@ -1,0 +1,162 @@
+#include <lathe/tensor/tape.h>
+
+namespace lathe {
+namespace {
+thread_local Tape* current_tape = nullptr;
+
+// The window of a whole's gradient that belongs to one of its parts.
+Tensor window(const Variable& part) {
+  const Tensor& whole = part.whole->gradient;
+  return Tensor(whole.storage(), sliced(whole.view(), -1, part.begin, part.end));
+}
+
+// Gives the variable memory for its gradient, if it has none.
+void provide(Variable& variable) {
+  if (!variable.gradient) {
+    variable.gradient = Tensor::empty(variable.backend, variable.shape, variable.dtype);
+  }
+}
+
+// Some parts are written, others not: the rest of the gradient is zero.
+void complete(Variable& whole) {
+  for (const auto& weak : whole.parts) {
+    const auto part = weak.lock();
+    if (!part || part->state == Variable::State::filled) continue;
+    whole.backend->fill(sliced(whole.gradient.view(), -1, part->begin, part->end), 0);
+    part->state = Variable::State::filled;
+  }
+  whole.state = Variable::State::filled;
+}
+
+// Memory that nobody else reads, so that adding in place is safe.
+void make_own(Variable& variable) {
+  if (variable.parameter || variable.whole || variable.gradient.storage().use_count() == 1) return;
+  Tensor own = Tensor::empty(variable.backend, variable.shape, variable.dtype);
+  variable.backend->copy(variable.gradient.view(), own.view());
+  variable.gradient = own;
+}
+
+Target target_of(Variable& variable) {
+  using State = Variable::State;
+  if (variable.whole) {
+    Variable& whole = *variable.whole;
+    if (whole.state == State::filled) {
+      make_own(whole);
+      variable.state = State::filled;
+    }
+    provide(whole);
+    const bool add = variable.state == State::filled;
+    if (whole.state == State::empty) whole.state = State::partial;
+    variable.state = State::filled;
+    return Target{window(variable).view(), add};
+  }
+  if (variable.state == State::partial) complete(variable);
+  provide(variable);
+  const bool add = variable.state == State::filled;
+  if (add) make_own(variable);
+  variable.state = State::filled;
+  return Target{variable.gradient.view(), add};
+}
+}  // namespace
+
+Tape::Tape() : before_(current_tape) { current_tape = this; }
+Tape::~Tape() { current_tape = before_; }
+Tape* Tape::current() { return current_tape; }
+
+void Tape::record(std::vector<std::shared_ptr<Variable>> results, std::function<void()> send) {
+  notes_.push_back({std::move(results), std::move(send)});
+}
+
+void Tape::backward(const Tensor& loss) {
+  if (!loss.variable()) {
+    fail("backward() of a tensor that depends on no parameter, or was made outside of the tape");
+  }
+  if (loss.count() != 1) {
+    fail("backward() needs a scalar loss, not a tensor ", loss.shape().text(), ": sum it first");
+  }
+  const NoGradient silent;
+  loss.variable()->seed = true;
+  loss.backend().fill(target_of(*loss.variable()).view, 1);
+  while (!notes_.empty()) {
+    Note note = std::move(notes_.back());
+    notes_.pop_back();
+    bool any = false;
+    for (const auto& result : note.results) {
+      any = any || result->state == Variable::State::filled;
+    }
+    if (any) note.send();
+    for (const auto& result : note.results) {
+      result->gradient = Tensor();
+      result->state = Variable::State::empty;
+    }
+  }
+}
+
+NoGradient::NoGradient() : before_(current_tape) { current_tape = nullptr; }
+NoGradient::~NoGradient() { current_tape = before_; }
+
+bool recording(std::initializer_list<const Tensor*> operands) {
+  if (current_tape == nullptr) return false;
+  for (const Tensor* operand : operands) {
+    if (operand->variable()) return true;
+  }
+  return false;
+}
+
+const std::shared_ptr<Variable>& track(Tensor& result) {
+  auto variable = std::make_shared<Variable>();
+  variable->shape = result.shape();
+  variable->dtype = result.dtype();
+  variable->backend = result.shared_backend();
+  result.set_variable(std::move(variable));
+  return result.variable();
+}
+
+Tensor gathered(const std::shared_ptr<Variable>& variable, const Shape& shape) {
+  if (variable->state == Variable::State::partial) complete(*variable);
+  if (variable->whole) {
+    if (variable->state != Variable::State::filled) return Tensor();
+    return window(*variable).reshape(shape);
+  }
+  if (variable->state != Variable::State::filled) return Tensor();
+  return variable->gradient.reshape(shape);
+}
+
+Target gradient_target(const Tensor& operand) {
+  if (!operand || !operand.variable()) return Target{};
+  Target target = target_of(*operand.variable());
+  target.view = reshaped(target.view, operand.shape());
+  return target;
+}
+
+void give_gradient(const Tensor& operand, Tensor gradient) {
+  if (!operand || !operand.variable()) return;
+  Variable& variable = *operand.variable();
+  const bool free_to_take = variable.state == Variable::State::empty && !variable.parameter &&
+                            !variable.whole && variable.dtype == gradient.dtype() &&
+                            gradient.view().is_dense();
+  if (free_to_take) {
+    variable.gradient = gradient.detached().reshape(variable.shape);
+    variable.state = Variable::State::filled;
+    return;
+  }
+  const Target target = gradient_target(operand);
+  const View from = gradient.view();
+  if (target.add) {
+    operand.backend().binary(Binary::add, target.view, from, target.view);
+  } else {
+    operand.backend().copy(from, target.view);
+  }
+}
+
+Tensor leaf(Tensor tensor) {
+  track(tensor);
+  return tensor;
+}
+
+Tensor gradient_of(const Tensor& leaf) {
+  if (!leaf.variable()) fail("gradient_of() needs a tensor made by leaf()");
+  return gathered(leaf.variable(), leaf.shape());
+}
+
+}  // namespace lathe
