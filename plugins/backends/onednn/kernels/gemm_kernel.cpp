@@ -1,0 +1,316 @@
+// Matrix products for one instruction set: blocking, sharing of packed panels, threads.
+//
+// K is cut into blocks for the caches, never over threads: between blocks the sums rest in C or in
+// scratch, unrounded, and the next block goes on from them. So no choice made here (block sizes,
+// which thread takes which tile, the path for few rows) can change a bit of the result.
+#include <omp.h>
+
+#include "gemm_finish.h"
+#include "gemm_micro.h"
+#include "gemm_pack.h"
+#include "gemm_private.h"
+
+namespace lathe::kernels::LATHE_ISA::matrix {
+
+// A length cut into equal blocks of at most `limit`, a multiple of `multiple`.
+struct Split {
+  std::int64_t total, size, count;
+  Split(std::int64_t length, std::int64_t limit, std::int64_t multiple) : total(length) {
+    const std::int64_t wanted = length <= limit ? 1 : (length + limit - 1) / limit;
+    size = ((length + wanted - 1) / wanted + multiple - 1) / multiple * multiple;
+    count = length == 0 ? 1 : (length + size - 1) / size;
+  }
+  std::int64_t begin(std::int64_t block) const { return block * size; }
+  std::int64_t length(std::int64_t block) const {
+    return total - begin(block) < size ? total - begin(block) : size;
+  }
+};
+
+static inline std::int64_t ceiling(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+static inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+
+#ifndef LATHE_GEMM_DEPTH
+#define LATHE_GEMM_DEPTH 512
+#endif
+constexpr std::int64_t depth_limit = LATHE_GEMM_DEPTH;  // units of k: a panel of A stays in L1
+constexpr std::int64_t row_limit = 110 * max_rows;
+constexpr std::int64_t column_limit = 1536;
+constexpr std::int64_t tile_rows = 2;     // panels of A that a thread takes at a time
+constexpr std::int64_t tile_columns = 8;  // panels of B that stay in L2
+constexpr std::int64_t few_rows = 48;
+constexpr std::int64_t few_rows_depth = 128;  // units of k: a panel of B fits L1
+
+// What all threads know of a product.
+template <class Kind>
+struct Shared {
+  const Gemm& product;
+  Operand<Kind> a, b;
+  int threads;
+  std::int64_t ticket = 0;
+
+  explicit Shared(const Gemm& of)
+      : product(of),
+        a{static_cast<const typename Kind::Element*>(of.a), of.a_row, of.k == 1 ? 1 : of.a_column},
+        b{static_cast<const typename Kind::Element*>(of.b), of.b_column, of.k == 1 ? 1 : of.b_row} {
+    constexpr double too_small = 1 << 16;  // multiplications that cost less than waking threads
+    const double work = static_cast<double>(of.m) * static_cast<double>(of.n) *
+                        static_cast<double>(of.k < 16 ? 16 : of.k);
+    threads = omp_in_parallel() || work < too_small ? 1 : omp_get_max_threads();
+  }
+
+  std::int64_t units() const { return ceiling(product.k, Kind::elements_per_unit); }
+  // Elements of k in `length` units from unit `begin` on; the last unit may be half full.
+  std::int64_t elements(std::int64_t begin, std::int64_t length) const {
+    return smaller(length * Kind::elements_per_unit, product.k - begin * Kind::elements_per_unit);
+  }
+  // Numbers all pieces of work in the order in which they may begin; each goes to one thread.
+  std::int64_t next() {
+    std::int64_t mine;
+#pragma omp atomic capture
+    mine = ticket++;
+    return mine;
+  }
+  void wait_for_all() const {
+    if (threads > 1) {
+#pragma omp barrier
+    }
+  }
+};
+
+// One stretch of k for one tile. `sums` holds the tile between stretches, all panel_columns wide.
+template <class Kind>
+static void multiply_tile(const Gemm& product, const Place& place, bool is_first, bool is_last,
+                          std::int64_t units, const float* a, const float* b, float* sums,
+                          std::int64_t sums_row) {
+  alignas(64) float buffer[max_rows * panel_columns];
+  const bool in_c = product.c_type == DType::f32 && place.columns == panel_columns;
+  const bool plain = in_c && !product.bias && !product.residual && !product.before &&
+                     product.activation == Activation::none;
+  float* c =
+      in_c ? static_cast<float*>(product.c) + place.row * product.c_row + place.column : nullptr;
+  Tile tile{sums, sums_row, sums, sums_row};
+  if (is_first && !product.add) {
+    tile.from = nullptr;
+  } else if (is_first && in_c) {
+    tile.from = c;
+    tile.from_row = product.c_row;
+  } else if (is_first) {
+    read_result(product, place, buffer, panel_columns);
+    tile.from = buffer;
+    tile.from_row = panel_columns;
+  }
+  if (is_last) {
+    tile.to = plain ? c : buffer;
+    tile.to_row = plain ? product.c_row : panel_columns;
+  }
+  micro_for<Kind>(place.rows)(units, a, b, tile);
+  if (is_last && !plain) finish(product, place, buffer, panel_columns);
+}
+
+// The general path. For each block of columns, rows and k, in this order from the outside: all
+// threads pack the blocks of A and B that changed, wait for each other, and take tiles. Two slots
+// for each operand let a thread that is through with its tiles pack for the next block at once.
+template <class Kind>
+struct Blocked : Shared<Kind> {
+  Split rows, columns, depth;
+  std::int64_t a_slot, b_slot;
+  bool sums_in_c;
+  float *packed_a, *packed_b, *sums;
+
+  explicit Blocked(const Gemm& of)
+      : Shared<Kind>(of),
+        rows(of.m, row_limit, max_rows),
+        columns(of.n, column_limit, panel_columns),
+        depth(this->units(), depth_limit, 1),
+        a_slot(rows.size * depth.size),
+        b_slot(columns.size * depth.size) {
+    sums_in_c = of.c_type == DType::f32 && of.n % panel_columns == 0 && of.residual != of.c;
+    const std::int64_t sums_size = sums_in_c || depth.count == 1 ? 0 : rows.size * columns.size;
+    packed_a = gemm_scratch(static_cast<std::size_t>(2 * a_slot + 2 * b_slot + sums_size));
+    packed_b = packed_a + 2 * a_slot;
+    sums = packed_b + 2 * b_slot;
+  }
+
+  struct Phase {
+    std::int64_t row, column, k;                  // where the block begins (k in units)
+    std::int64_t row_count, column_count, units;  // and what it spans
+    const float *a, *b;
+    bool is_first, is_last;
+  };
+
+  void pack_a(const Phase& at, std::int64_t panel, float* out) const {
+    const std::int64_t row = panel * max_rows;
+    const int count = static_cast<int>(smaller(max_rows, at.row_count - row));
+    pack_rows<Kind>(this->a, at.row + row, count, at.k * Kind::elements_per_unit,
+                    this->elements(at.k, at.units), out + row * at.units);
+  }
+  void pack_b(const Phase& at, std::int64_t panel, float* out) const {
+    const std::int64_t column = panel * panel_columns;
+    const int count = static_cast<int>(smaller(panel_columns, at.column_count - column));
+    pack_columns<Kind>(this->b, at.column + column, count, at.k * Kind::elements_per_unit,
+                       this->elements(at.k, at.units), out + column * at.units);
+  }
+
+  void multiply(const Phase& at, std::int64_t row_panel, std::int64_t column_panel) const {
+    const std::int64_t row = row_panel * max_rows, column = column_panel * panel_columns;
+    if (row >= at.row_count || column >= at.column_count) return;
+    const Place place{at.row + row, at.column + column,
+                      static_cast<int>(smaller(max_rows, at.row_count - row)),
+                      static_cast<int>(smaller(panel_columns, at.column_count - column))};
+    const std::int64_t sums_row = sums_in_c ? this->product.c_row : columns.size;
+    float* rest = sums_in_c
+                      ? static_cast<float*>(this->product.c) + place.row * sums_row + place.column
+                      : sums + row * sums_row + column;
+    multiply_tile<Kind>(this->product, place, at.is_first, at.is_last, at.units,
+                        at.a + row * at.units, at.b + column * at.units, rest, sums_row);
+  }
+
+  void work() {
+    std::int64_t mine = this->next(), begin = 0;
+    std::int64_t a_block = -1, b_block = -1;  // what the current slots hold
+    float *a_at = packed_a + a_slot, *b_at = packed_b + b_slot;
+    for (std::int64_t j = 0; j < columns.count; ++j) {
+      for (std::int64_t i = 0; i < rows.count; ++i) {
+        for (std::int64_t p = 0; p < depth.count; ++p) {
+          const bool new_a = a_block != i * depth.count + p;
+          const bool new_b = b_block != j * depth.count + p;
+          a_block = i * depth.count + p;
+          b_block = j * depth.count + p;
+          if (new_a) a_at = a_at == packed_a ? packed_a + a_slot : packed_a;
+          if (new_b) b_at = b_at == packed_b ? packed_b + b_slot : packed_b;
+          const Phase at{rows.begin(i),
+                         columns.begin(j),
+                         depth.begin(p),
+                         rows.length(i),
+                         columns.length(j),
+                         depth.length(p),
+                         a_at,
+                         b_at,
+                         p == 0,
+                         p == depth.count - 1};
+          const std::int64_t a_panels = ceiling(at.row_count, max_rows);
+          const std::int64_t b_panels = ceiling(at.column_count, panel_columns);
+          const std::int64_t a_end = begin + (new_a ? a_panels : 0);
+          const std::int64_t b_end = a_end + (new_b ? b_panels : 0);
+          for (; mine < b_end; mine = this->next()) {
+            if (mine < a_end) {
+              pack_a(at, mine - begin, a_at);
+            } else {
+              pack_b(at, mine - a_end, b_at);
+            }
+          }
+          if (new_a || new_b) this->wait_for_all();
+          const std::int64_t down = ceiling(a_panels, tile_rows);
+          const std::int64_t tiles = down * ceiling(b_panels, tile_columns);
+          for (; mine < b_end + tiles; mine = this->next()) {
+            const std::int64_t row = (mine - b_end) % down * tile_rows;
+            const std::int64_t column = (mine - b_end) / down * tile_columns;
+            for (std::int64_t r = row; r < row + tile_rows; ++r) {
+              for (std::int64_t c = column; c < column + tile_columns; ++c) multiply(at, r, c);
+            }
+          }
+          begin = b_end + tiles;
+        }
+      }
+    }
+  }
+};
+
+// Few rows (decoding): reading B is the cost, so each thread packs one panel of it at a time into
+// its L1 and uses it there for all rows.
+template <class Kind>
+struct FewRows : Shared<Kind> {
+  Split depth;
+  const float* packed_a;
+  float* own_a = nullptr;  // null when A is used where it lies
+  float* own;              // per thread: a panel of B, then the sums of its columns
+  std::int64_t own_size;
+
+  explicit FewRows(const Gemm& of) : Shared<Kind>(of), depth(this->units(), few_rows_depth, 1) {
+    own_size = few_rows_depth * panel_columns + ceiling(of.m, max_rows) * max_rows * panel_columns;
+    const bool as_is = of.m == 1 && this->a.k_step == 1 && of.ab_type == DType::f32;
+    const std::int64_t a_size = as_is ? 0 : (of.m * this->units() + 15) / 16 * 16;
+    float* scratch = gemm_scratch(static_cast<std::size_t>(a_size + own_size * this->threads));
+    own = scratch + a_size;
+    packed_a = as_is ? static_cast<const float*>(of.a) : scratch;
+    own_a = as_is ? nullptr : scratch;
+  }
+
+  // A packed: for each stretch of k, panel after panel.
+  std::int64_t a_offset(std::int64_t stretch, std::int64_t row) const {
+    return depth.begin(stretch) * this->product.m + row * depth.length(stretch);
+  }
+  int panel_rows(std::int64_t row) const {
+    return static_cast<int>(smaller(max_rows, this->product.m - row));
+  }
+
+  void multiply(std::int64_t column, float* panel, float* sums) const {
+    const int count = static_cast<int>(smaller(panel_columns, this->product.n - column));
+    for (std::int64_t p = 0; p < depth.count; ++p) {
+      const std::int64_t units = depth.length(p);
+      pack_columns<Kind>(this->b, column, count, depth.begin(p) * Kind::elements_per_unit,
+                         this->elements(depth.begin(p), units), panel);
+      for (std::int64_t row = 0; row < this->product.m; row += max_rows) {
+        multiply_tile<Kind>(this->product, Place{row, column, panel_rows(row), count}, p == 0,
+                            p == depth.count - 1, units, packed_a + a_offset(p, row), panel,
+                            sums + row * panel_columns, panel_columns);
+      }
+    }
+  }
+
+  void work() {
+    std::int64_t mine = this->next();
+    const std::int64_t a_panels = ceiling(this->product.m, max_rows);
+    const std::int64_t pieces = own_a ? a_panels * depth.count : 0;
+    for (; mine < pieces; mine = this->next()) {
+      const std::int64_t row = mine % a_panels * max_rows, p = mine / a_panels;
+      pack_rows<Kind>(this->a, row, panel_rows(row), depth.begin(p) * Kind::elements_per_unit,
+                      this->elements(depth.begin(p), depth.length(p)), own_a + a_offset(p, row));
+    }
+    if (own_a) this->wait_for_all();
+    float* panel = own + own_size * (this->threads > 1 ? omp_get_thread_num() : 0);
+    const std::int64_t end = pieces + ceiling(this->product.n, panel_columns);
+    for (; mine < end; mine = this->next()) {
+      multiply((mine - pieces) * panel_columns, panel, panel + few_rows_depth * panel_columns);
+    }
+  }
+};
+
+template <class Work>
+static void run(const Gemm& product) {
+  Work shared(product);
+  if (shared.threads == 1) {
+    shared.work();
+  } else {
+#pragma omp parallel num_threads(shared.threads)
+    shared.work();
+  }
+}
+
+template <class Kind>
+static void run_kind(const Gemm& product) {
+  if (product.m <= few_rows) {
+    run<FewRows<Kind>>(product);
+  } else {
+    run<Blocked<Kind>>(product);
+  }
+}
+
+}  // namespace lathe::kernels::LATHE_ISA::matrix
+
+namespace lathe::kernels::LATHE_ISA {
+
+void gemm(const Gemm& product) {
+#if defined(__AVX512BF16__)
+  using Bf16Kind = matrix::Paired;
+#else
+  using Bf16Kind = matrix::Widened;
+#endif
+  if (product.ab_type == DType::bf16) {
+    matrix::run_kind<Bf16Kind>(product);
+  } else {
+    matrix::run_kind<matrix::Single>(product);
+  }
+}
+
+}  // namespace lathe::kernels::LATHE_ISA

@@ -1,0 +1,64 @@
+// The innermost kernel of the matrix product: a tile of at most max_rows x panel_columns sums kept
+// in registers. Included by gemm_kernel.cpp alone, once per instruction set.
+#pragma once
+
+#include <cstdint>
+
+#include "gemm_lanes.h"
+#include "gemm_pack.h"
+
+namespace lathe::kernels::LATHE_ISA::matrix {
+
+// to[r][c] = from[r][c] + sum over units of a[unit][r] * b[unit][c], each sum one chain in the
+// order of the units; a null `from` is zeros. `from` and `to` may be the same.
+struct Tile {
+  const float* from;
+  std::int64_t from_row;
+  float* to;
+  std::int64_t to_row;
+};
+
+template <class Kind, int rows>
+static void micro(std::int64_t units, const float* a, const float* b, const Tile& tile) {
+  Vector left[rows], right[rows];
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r) {
+    left[r] = tile.from ? load_vector(tile.from + r * tile.from_row) : zero_vector();
+    right[r] = tile.from ? load_vector(tile.from + r * tile.from_row + lane_count) : zero_vector();
+  }
+  for (std::int64_t unit = 0; unit < units; ++unit) {
+    const Vector b_left = load_vector(b), b_right = load_vector(b + lane_count);
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+      left[r] = Kind::multiply(a[r], b_left, left[r]);
+      right[r] = Kind::multiply(a[r], b_right, right[r]);
+    }
+    a += rows;
+    b += panel_columns;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r) {
+    store_vector(tile.to + r * tile.to_row, left[r]);
+    store_vector(tile.to + r * tile.to_row + lane_count, right[r]);
+  }
+}
+
+template <class Kind>
+using Micro = void (*)(std::int64_t, const float*, const float*, const Tile&);
+
+// The kernel for a number of rows, 1 .. max_rows.
+template <class Kind>
+static Micro<Kind> micro_for(int rows) {
+#if defined(__AVX512F__)
+  static constexpr Micro<Kind> table[] = {
+      micro<Kind, 1>,  micro<Kind, 2>,  micro<Kind, 3>,  micro<Kind, 4>, micro<Kind, 5>,
+      micro<Kind, 6>,  micro<Kind, 7>,  micro<Kind, 8>,  micro<Kind, 9>, micro<Kind, 10>,
+      micro<Kind, 11>, micro<Kind, 12>, micro<Kind, 13>, micro<Kind, 14>};
+#else
+  static constexpr Micro<Kind> table[] = {micro<Kind, 1>, micro<Kind, 2>, micro<Kind, 3>,
+                                          micro<Kind, 4>, micro<Kind, 5>, micro<Kind, 6>};
+#endif
+  return table[rows - 1];
+}
+
+}  // namespace lathe::kernels::LATHE_ISA::matrix
