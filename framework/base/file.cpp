@@ -99,11 +99,9 @@ DurableFile::~DurableFile() {
 void DurableFile::commit() {
   file_.sync();
   file_.close();
-  check(uninterrupted([&] { return files_.rename(file_.path(), path_); }), "rename into place",
-        path_);
+  rename_path(files_, file_.path(), path_);
   renamed_ = true;
-  const std::string folder = folder_of(path_);
-  check(uninterrupted([&] { return files_.sync_folder(folder); }), "sync folder", folder);
+  sync_folder(files_, folder_of(path_));
 }
 
 void write_durably(FileSystem& files, const std::string& path, std::span<const std::byte> bytes) {
@@ -168,7 +166,7 @@ void make_folders(FileSystem& files, const std::string& path) {
   const int result = uninterrupted([&] { return files.make_folder(path); });
   if (result == -EEXIST) return;  // another process was faster
   check(result, "make folder", path);
-  check(uninterrupted([&] { return files.sync_folder(parent); }), "sync folder", parent);
+  sync_folder(files, parent);
 }
 
 void remove_all(FileSystem& files, const std::string& path) {
@@ -182,6 +180,15 @@ void remove_all(FileSystem& files, const std::string& path) {
   } else {
     check(uninterrupted([&] { return files.remove_file(path); }), "remove", path);
   }
+}
+
+void rename_path(FileSystem& files, const std::string& from, const std::string& to) {
+  const int result = uninterrupted([&] { return files.rename(from, to); });
+  if (result < 0) fail("cannot rename ", from, " to ", to, ": ", reason(-result));
+}
+
+void sync_folder(FileSystem& files, const std::string& path) {
+  check(uninterrupted([&] { return files.sync_folder(path); }), "sync folder", path);
 }
 
 std::string join(std::string_view folder, std::string_view name) {

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,6 +48,9 @@ class FileSystem {
 
 // The machine's own.
 FileSystem& real_files();
+
+// Where a producer of bytes puts them, piece by piece.
+using ByteSink = std::function<void(std::span<const std::byte>)>;
 
 // One open file. Interrupted calls are repeated and short writes continued; every failure is an
 // Error that names the path, the operation, the system's reason and, when the disk is full, the
@@ -116,6 +119,10 @@ std::vector<std::string> list_folder(FileSystem& files, const std::string& path)
 void make_folders(FileSystem& files, const std::string& path);
 // A file, or a folder with all in it; links are removed, never followed. No error if absent.
 void remove_all(FileSystem& files, const std::string& path);
+
+// Each with its Error; a rename is durable only after the folder is synced.
+void rename_path(FileSystem& files, const std::string& from, const std::string& to);
+void sync_folder(FileSystem& files, const std::string& path);
 
 // folder + "/" + name.
 std::string join(std::string_view folder, std::string_view name);

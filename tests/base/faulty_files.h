@@ -7,22 +7,22 @@
 #include <cerrno>
 #include <functional>
 #include <map>
-#include <optional>
-#include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace lathe::testing {
 
-// Every call that changes or syncs something counts as one operation; operation `fail_at` (from 1)
-// fails with `error`, and each one after it too if `persistent`. With `short_write`, a write at
-// that number takes half of its bytes instead of failing.
+// Every call that changes or syncs something counts as one operation. Operation `fail_at` (from 1)
+// fails with `error`, and each one after it too if `persistent`; with `short_write`, a write takes
+// half of its bytes instead of failing.
 //
-// The model of a crash: the content of a file is what its last sync() saw, and the entries of a
-// folder are what its last sync_folder() saw; the rest is lost (or, with a chance given to
-// crash(), kept or torn, because a kernel may also write early). To crash before operation n, let n
-// fail persistently, so that nothing changes any more, and then call crash().
+// The model of a crash: a file holds what its last sync() saw, or anything between that and its
+// last content; a folder holds the entries its last sync_folder() saw, or those after any later
+// change to it (file systems with a journal keep the order within a folder, and a rename within a
+// folder is one change). To crash before operation n, let n fail persistently, so that nothing
+// changes any more, and then call crash().
 class FaultyFiles final : public FileSystem {
  public:
   int fail_at = 0;
@@ -32,69 +32,61 @@ class FaultyFiles final : public FileSystem {
   std::int64_t space = 1 << 30;
   int operations = 0;
 
-  // Ends all open files and drops what was not synced. `keep` is asked for every unsynced change:
-  // false drops it. Unsynced content that is kept is torn in half.
-  void crash(const std::function<bool()>& keep = [] { return false; }) {
-    for (auto& [id, inode] : inodes_) {
-      if (inode.now == inode.synced) continue;
-      inode.now = keep() ? inode.now.substr(0, inode.now.size() / 2) : inode.synced;
-      inode.synced = inode.now;
+  FaultyFiles() { nodes_[root].folder = true; }
+
+  // `choose(n)` picks one of n possible outcomes for each file and folder; 0 is what was synced.
+  using Choose = std::function<std::size_t(std::size_t)>;
+  void crash(const Choose& choose = [](std::size_t) { return std::size_t{0}; }) {
+    for (auto& [id, node] : nodes_) {
+      if (node.folder) {
+        node.entries = node.past[choose(node.past.size())];
+        node.past = {node.entries};
+      } else if (node.content != node.synced) {
+        const std::size_t outcome = choose(3);
+        if (outcome == 0) node.content = node.synced;
+        if (outcome == 1) node.content.resize(node.content.size() / 2);  // torn
+        node.synced = node.content;
+      }
     }
-    std::map<std::string, int> entries;
-    std::set<std::string> names;
-    for (const auto& [path, id] : entries_) names.insert(path);
-    for (const auto& [path, id] : durable_) names.insert(path);
-    for (const std::string& path : names) {
-      const auto now = entries_.find(path);
-      const auto then = durable_.find(path);
-      const bool same =
-          now != entries_.end() && then != durable_.end() && now->second == then->second;
-      const bool new_one = same || keep();
-      const auto& from = new_one ? now : then;
-      if (from != (new_one ? entries_.end() : durable_.end())) entries.insert(*from);
-    }
-    // An entry whose folder did not survive is out of reach.
-    std::erase_if(entries, [&](const auto& entry) {
-      const std::string folder = folder_of(entry.first);
-      return folder != "." && folder != "/" && !entries.contains(folder);
-    });
-    entries_ = entries;
-    durable_ = entries;
     open_.clear();
     fail_at = operations = 0;
+    persistent = false;
   }
 
-  std::string content(const std::string& path) const { return inodes_.at(entries_.at(path)).now; }
+  const std::string& content(const std::string& path) const { return nodes_.at(at(path)).content; }
   void set_content(const std::string& path, std::string text) {
-    Inode& inode = inodes_.at(entries_.at(path));
-    inode.now = inode.synced = std::move(text);
+    Node& node = nodes_.at(at(path));
+    node.content = node.synced = std::move(text);
   }
+  // Every file and folder, sorted.
   std::vector<std::string> paths() const {
     std::vector<std::string> all;
-    for (const auto& [path, id] : entries_) all.push_back(path);
+    collect(root, "", all);
     return all;
   }
 
   int open(const std::string& path, OpenFor purpose) override {
-    const auto found = entries_.find(path);
+    int node = find(path);
     if (purpose == OpenFor::reading) {
-      if (found == entries_.end()) return -ENOENT;
-      if (inodes_.at(found->second).folder) return -EISDIR;
+      if (node == 0) return -ENOENT;
+      if (nodes_.at(node).folder) return -EISDIR;
     } else {
       if (const int trouble = operation()) return trouble;
-      if (found == entries_.end()) {
-        if (!folder_exists(folder_of(path))) return -ENOENT;
-        entries_[path] = make_inode(false);
+      if (node == 0) {
+        if (!is_folder(folder_of(path))) return -ENOENT;
+        node = next_++;
+        nodes_[node].past.clear();
+        change(folder_of(path), [&](Entries& entries) { entries[name_of(path)] = node; });
       } else if (purpose == OpenFor::writing) {
-        inodes_.at(found->second).now.clear();
+        nodes_.at(node).content.clear();
       }
     }
-    open_[next_] = {entries_.at(path), 0};
+    open_[next_] = {node, 0};
     return next_++;
   }
   std::int64_t read(int file, std::span<std::byte> into) override {
     Open& one = open_.at(file);
-    const std::string& text = inodes_.at(one.inode).now;
+    const std::string& text = nodes_.at(one.node).content;
     const std::size_t count = std::min(into.size(), text.size() - std::min(one.at, text.size()));
     std::copy_n(reinterpret_cast<const std::byte*>(text.data()) + one.at, count, into.data());
     one.at += count;
@@ -104,13 +96,14 @@ class FaultyFiles final : public FileSystem {
     const int trouble = operation();
     if (trouble != 0 && !short_write) return trouble;
     const std::size_t count = trouble != 0 ? (bytes.size() + 1) / 2 : bytes.size();
-    inodes_.at(open_.at(file).inode).now.append(reinterpret_cast<const char*>(bytes.data()), count);
+    const auto* const text = reinterpret_cast<const char*>(bytes.data());
+    nodes_.at(open_.at(file).node).content.append(text, count);
     return static_cast<std::int64_t>(count);
   }
   int sync(int file) override {
     if (const int trouble = operation()) return trouble;
-    Inode& inode = inodes_.at(open_.at(file).inode);
-    inode.synced = inode.now;
+    Node& node = nodes_.at(open_.at(file).node);
+    node.synced = node.content;
     return 0;
   }
   int close(int file) override {
@@ -119,88 +112,69 @@ class FaultyFiles final : public FileSystem {
   }
   int truncate(const std::string& path, std::uint64_t size) override {
     if (const int trouble = operation()) return trouble;
-    const auto found = entries_.find(path);
-    if (found == entries_.end()) return -ENOENT;
-    inodes_.at(found->second).now.resize(size);
+    const int node = find(path);
+    if (node == 0) return -ENOENT;
+    nodes_.at(node).content.resize(size);
     return 0;
   }
   int rename(const std::string& from, const std::string& to) override {
     if (const int trouble = operation()) return trouble;
-    if (!entries_.contains(from)) return -ENOENT;
-    const bool folder = inodes_.at(entries_.at(from)).folder;
-    if (folder && entries_.contains(to) && !children(to).empty()) return -ENOTEMPTY;
-    // Entries below a renamed folder keep their durability: the folder itself moved.
-    for (auto* const table : {&entries_, &durable_}) {
-      std::map<std::string, int> moved;
-      for (const auto& [path, id] : *table) {
-        const bool below = path.starts_with(from + "/");
-        if (table == &entries_ && path == from) {
-          moved[to] = id;
-        } else if (below) {
-          moved[to + path.substr(from.size())] = id;
-          if (table == &durable_) moved[path] = id;  // until the parent is synced
-        } else if (!(table == &entries_ && path == to)) {
-          moved[path] = id;
-        }
-      }
-      *table = moved;
-    }
+    if (folder_of(from) != folder_of(to)) return -EXDEV;  // not needed here
+    const int node = find(from), target = find(to);
+    if (node == 0) return -ENOENT;
+    if (target != 0 && !nodes_.at(target).entries.empty()) return -ENOTEMPTY;
+    change(folder_of(from), [&](Entries& entries) {
+      entries.erase(name_of(from));
+      entries[name_of(to)] = node;
+    });
     return 0;
   }
-  int remove_file(const std::string& path) override {
-    if (const int trouble = operation()) return trouble;
-    return entries_.erase(path) == 1 ? 0 : -ENOENT;
-  }
+  int remove_file(const std::string& path) override { return remove(path, false); }
+  int remove_folder(const std::string& path) override { return remove(path, true); }
   int make_folder(const std::string& path) override {
     if (const int trouble = operation()) return trouble;
-    if (entries_.contains(path)) return -EEXIST;
-    if (!folder_exists(folder_of(path))) return -ENOENT;
-    entries_[path] = make_inode(true);
+    if (find(path) != 0) return -EEXIST;
+    if (!is_folder(folder_of(path))) return -ENOENT;
+    nodes_[next_].folder = true;
+    change(folder_of(path), [&](Entries& entries) { entries[name_of(path)] = next_; });
+    ++next_;
     return 0;
-  }
-  int remove_folder(const std::string& path) override {
-    if (const int trouble = operation()) return trouble;
-    if (!children(path).empty()) return -ENOTEMPTY;
-    return entries_.erase(path) == 1 ? 0 : -ENOENT;
   }
   int sync_folder(const std::string& path) override {
     if (const int trouble = operation()) return trouble;
-    std::erase_if(durable_, [&](const auto& e) { return folder_of(e.first) == path; });
-    for (const auto& [name, id] : entries_) {
-      if (folder_of(name) == path) durable_[name] = id;
-    }
+    if (!is_folder(path)) return -ENOENT;
+    Node& node = nodes_.at(at(path));
+    node.past = {node.entries};
     return 0;
   }
   int list(const std::string& path, std::vector<std::string>& names) override {
-    if (!folder_exists(path)) return -ENOENT;
-    for (const std::string& child : children(path)) {
-      names.push_back(child.substr(child.rfind('/') + 1));
-    }
+    if (!is_folder(path)) return -ENOENT;
+    for (const auto& [name, id] : nodes_.at(at(path)).entries) names.push_back(name);
     return 0;
   }
   int status(const std::string& path, FileStatus& status) override {
+    const int node = find(path);
+    if (node == 0) return -ENOENT;
     status = {};
-    if (path == "." || path == "/") {
-      status.is_folder = true;
-      return 0;
-    }
-    const auto found = entries_.find(path);
-    if (found == entries_.end()) return -ENOENT;
-    status.is_folder = inodes_.at(found->second).folder;
-    status.size = inodes_.at(found->second).now.size();
+    status.is_folder = nodes_.at(node).folder;
+    status.size = nodes_.at(node).content.size();
     return 0;
   }
   std::int64_t free_space(const std::string&) override { return space; }
 
  private:
-  struct Inode {
+  using Entries = std::map<std::string, int>;
+  struct Node {
     bool folder = false;
-    std::string now, synced;
+    std::string content, synced;           // of a file
+    Entries entries;                       // of a folder
+    std::vector<Entries> past{Entries()};  // since its last sync, that state first
   };
   struct Open {
-    int inode = 0;
+    int node = 0;
     std::size_t at = 0;
   };
+  static constexpr int root = 1;
 
   int operation() {
     ++operations;
@@ -208,27 +182,50 @@ class FaultyFiles final : public FileSystem {
         fail_at != 0 && (operations == fail_at || (persistent && operations > fail_at));
     return hit ? -error : 0;
   }
-  int make_inode(bool folder) {
-    inodes_[next_].folder = folder;
-    return next_++;
+  static std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+  // 0 where there is none.
+  int find(const std::string& path) const {
+    if (path == "." || path == "/") return root;
+    const int folder = find(folder_of(path));
+    if (folder == 0) return 0;
+    const Entries& entries = nodes_.at(folder).entries;
+    const auto found = entries.find(name_of(path));
+    return found == entries.end() ? 0 : found->second;
   }
-  bool folder_exists(const std::string& path) const {
-    if (path == "." || path == "/") return true;
-    const auto found = entries_.find(path);
-    return found != entries_.end() && inodes_.at(found->second).folder;
+  int at(const std::string& path) const {
+    const int node = find(path);
+    if (node == 0) throw std::out_of_range("no " + path);
+    return node;
   }
-  std::vector<std::string> children(const std::string& path) const {
-    std::vector<std::string> all;
-    for (const auto& [name, id] : entries_) {
-      if (name != path && folder_of(name) == path) all.push_back(name);
+  bool is_folder(const std::string& path) const {
+    const int node = find(path);
+    return node != 0 && nodes_.at(node).folder;
+  }
+  template <class Change>
+  void change(const std::string& folder, Change apply) {
+    Node& node = nodes_.at(at(folder));
+    apply(node.entries);
+    node.past.push_back(node.entries);
+  }
+  int remove(const std::string& path, bool folder) {
+    if (const int trouble = operation()) return trouble;
+    const int node = find(path);
+    if (node == 0) return -ENOENT;
+    if (nodes_.at(node).folder != folder) return folder ? -ENOTDIR : -EISDIR;
+    if (!nodes_.at(node).entries.empty()) return -ENOTEMPTY;
+    change(folder_of(path), [&](Entries& entries) { entries.erase(name_of(path)); });
+    return 0;
+  }
+  void collect(int node, const std::string& prefix, std::vector<std::string>& all) const {
+    for (const auto& [name, id] : nodes_.at(node).entries) {
+      all.push_back(prefix + name);
+      collect(id, prefix + name + "/", all);
     }
-    return all;
   }
 
-  std::map<int, Inode> inodes_;
-  std::map<std::string, int> entries_, durable_;
+  std::map<int, Node> nodes_;
   std::map<int, Open> open_;
-  int next_ = 1;
+  int next_ = root + 1;
 };
 
 }  // namespace lathe::testing
