@@ -1,0 +1,241 @@
+// Forward attention: one task is one block of rows of one key head. See attention.h for the bits.
+#include <omp.h>
+
+#include "attention_tiles.h"
+
+namespace lathe::kernels::LATHE_ISA {
+namespace {
+
+constexpr Index row_block = 96;
+
+// What one thread works on; all rows are padded to a multiple of 16 values.
+struct Tiles {
+  float* keys;         // [key_block, D]
+  float* keys_across;  // [D, key_block]
+  float* values;       // [key_block, D]
+  float* queries;      // [row_block, D], scaled
+  float* out;          // [row_block, D], not yet divided by the sum
+  float* weights;      // [row_block, key_block]: scores, then weights
+  float* sums;         // [row_block, 16]: lanes of the running sum
+  float* peaks;        // [row_block]: running maximum
+  float* next_peaks;   // [row_block]
+  float* shrink;       // [row_block]: exp(old maximum - new)
+};
+
+Index scratch_size(Index padded) {
+  return padded * (3 * key_block + 2 * row_block) + row_block * (key_block + vector_width + 3);
+}
+
+Tiles cut(float* memory, Index padded) {
+  Tiles t;
+  const auto take = [&memory](Index count) {
+    float* part = memory;
+    memory += count;
+    return part;
+  };
+  t.keys = take(key_block * padded);
+  t.keys_across = take(key_block * padded);
+  t.values = take(key_block * padded);
+  t.queries = take(row_block * padded);
+  t.out = take(row_block * padded);
+  t.weights = take(row_block * key_block);
+  t.sums = take(row_block * vector_width);
+  t.peaks = take(row_block);
+  t.next_peaks = take(row_block);
+  t.shrink = take(row_block);
+  return t;
+}
+
+Bits union_of(const Bits* seen, Index rows) {
+  Bits any = 0;
+  for (Index i = 0; i < rows; ++i) any |= seen[i];
+  return any;
+}
+
+void scores(const Tiles& t, const Bits* seen, Index rows, Index width, Index padded) {
+  const Product product{t.queries, padded, t.keys_across, key_block, t.weights, key_block, width};
+  for (Index i = 0; i < rows; i += tile_rows) {
+    const Index count = smaller(tile_rows, rows - i);
+    const Index columns = round_up(end_bit(union_of(seen + i, count)), vector_width);
+    multiply<false, false>(product, i, count, columns);
+  }
+}
+
+// Hidden scores become -infinity; next_peaks and shrink follow from the largest visible ones.
+void find_peaks(const Tiles& t, const Bits* seen, Index rows) {
+  const vfloat hidden = broadcast(-__builtin_inff());
+  for (Index i = 0; i < rows; ++i) {
+    float* row = t.weights + i * key_block;
+    const Index vectors = round_up(end_bit(seen[i]), vector_width) / vector_width;
+    const bool all = seen[i] == low_bits(vectors * vector_width);
+    vfloat peak = broadcast(t.peaks[i]);
+    for (Index v = 0; v < vectors; ++v) {
+      vfloat x = load(row + v * vector_width);
+      if (!all) {
+        x = select(lane_mask(seen[i], v), x, hidden);
+        store(row + v * vector_width, x);
+      }
+      peak = max(peak, x);
+    }
+    t.next_peaks[i] = largest(peak);
+  }
+  for (Index i = 0; i < rows; i += vector_width) {
+    const vfloat before = load(t.peaks + i);
+    const vfloat after = load(t.next_peaks + i);
+    // Equal also covers rows that have seen nothing yet: -infinity both times.
+    store(t.shrink + i, select(equal(before, after), broadcast(1.0f), exp(before - after)));
+    store(t.peaks + i, after);
+  }
+}
+
+void weigh(const Attention& a, const Tiles& t, const Bits* seen, Index b, Index key_head, Index row,
+           Index rows, Index first, Index padded) {
+  alignas(64) float factors[key_block];
+  for (Index i = 0; i < rows; ++i) {
+    if (seen[i] == 0) continue;
+    float* weights = t.weights + i * key_block;
+    const Index columns = round_up(end_bit(seen[i]), vector_width);
+    const bool all = seen[i] == low_bits(columns);
+    const vfloat peak = broadcast(t.peaks[i]);
+    vfloat sum_here = broadcast(0.0f);
+    if (a.dropout > 0.0f) {
+      dropout_factors(a, element_index(a, b, row_at(a, key_head, row + i), first), columns,
+                      factors);
+    }
+    for (Index s = 0; s < columns; s += vector_width) {
+      vfloat p = exp(load(weights + s) - peak);
+      if (!all) p = select(lane_mask(seen[i], s / vector_width), p, broadcast(0.0f));
+      sum_here = sum_here + p;
+      if (a.dropout > 0.0f) p = p * load(factors + s);
+      store(weights + s, p);
+    }
+    float* sum_before = t.sums + i * vector_width;
+    const vfloat shrink = broadcast(t.shrink[i]);
+    store(sum_before, fma(load(sum_before), shrink, sum_here));
+    if (t.shrink[i] == 1.0f) continue;
+    float* out = t.out + i * padded;
+    for (Index d = 0; d < padded; d += vector_width) store(out + d, load(out + d) * shrink);
+  }
+}
+
+// Adds weights times values key by key. A hidden key is left out rather than added with weight 0:
+// its value may be anything. The rows of a tile share a run of visible keys; what a row sees after
+// that run, it adds alone.
+void add_values(const Tiles& t, const Bits* seen, Index rows, Index padded) {
+  for (Index i = 0; i < rows; i += tile_rows) {
+    const Index count = smaller(tile_rows, rows - i);
+    Bits any = 0, every = ~Bits{0};
+    for (Index r = i; r < i + count; ++r) {
+      any |= seen[r];
+      every &= seen[r];
+    }
+    if (any == 0) continue;
+    const Index low = first_bit(any);
+    const Index shared = run_length(every, low);
+    const auto add_run = [&](Index r, Index how_many, Index key, Index run) {
+      const Product product{t.weights + key, key_block, t.values + key * padded, padded, t.out,
+                            padded,          run};
+      multiply<false, true>(product, r, how_many, padded);
+    };
+    if (shared > 0) add_run(i, count, low, shared);
+    for (Index r = i; r < i + count; ++r) {
+      Bits rest = seen[r] & ~low_bits(low + shared);
+      while (rest != 0) {
+        const Index key = first_bit(rest);
+        const Index run = run_length(rest, key);
+        add_run(r, 1, key, run);
+        rest &= ~low_bits(key + run);
+      }
+    }
+  }
+}
+
+template <class T>
+void start(const Attention& a, const Tiles& t, Index b, Index key_head, Index row, Index rows,
+           Index padded) {
+  for (Index i = 0; i < rows; ++i) {
+    const Row at = row_at(a, key_head, row + i);
+    load_row(t.queries + i * padded, element<T>(a.q, b, at.time, at.head), a.width, a.scale);
+  }
+  fill_zero(t.out, rows * padded);
+  fill_zero(t.sums, rows * vector_width);
+  for (Index i = 0; i < row_block; ++i) t.peaks[i] = -__builtin_inff();
+  for (Index i = 0; i < row_block; ++i) t.next_peaks[i] = -__builtin_inff();
+}
+
+template <class T>
+void finish(const Attention& a, const Tiles& t, Index b, Index key_head, Index row, Index rows,
+            Index padded) {
+  for (Index i = 0; i < rows; ++i) {
+    const Row at = row_at(a, key_head, row + i);
+    const float total = sum(load(t.sums + i * vector_width));
+    const bool nothing = total == 0.0f;
+    const vfloat divide = broadcast(nothing ? 0.0f : 1.0f / total);
+    T* to = element<T>(a.out, b, at.time, at.head);
+    for (Index d = 0; d < a.width; d += vector_width) {
+      // Adding +0 makes -0 into +0: which of the two a chain left depends on underflow alone.
+      const vfloat x = load(t.out + i * padded + d) * divide + broadcast(0.0f);
+      if (d + vector_width <= a.width) {
+        store(to + d, x);
+      } else {
+        store(to + d, x, static_cast<std::size_t>(a.width - d));
+      }
+    }
+    if (a.lse == nullptr) continue;
+    const float log_total = first_lane(log(broadcast(total)));
+    a.lse[(b * a.heads + at.head) * a.queries + at.time] =
+        nothing ? -__builtin_inff() : t.peaks[i] + log_total;
+  }
+}
+
+template <class T>
+void attend(const Attention& a, const Tiles& t, Index b, Index key_head, Index row, Index rows) {
+  const Index padded = round_up(a.width, vector_width);
+  start<T>(a, t, b, key_head, row, rows, padded);
+  Bits seen[row_block];
+  const Index end = key_end(a, b, row_at(a, key_head, row + rows - 1).time);
+  for (Index first = 0; first < end; first += key_block) {
+    const Bits any = visible_rows(a, b, key_head, row, rows, first, seen);
+    if (any == 0) continue;
+    const Index count = end_bit(any);
+    load_block<T>(t.keys, a.k, b, key_head, first, count, a.width);
+    transpose_block(t.keys_across, t.keys, count, padded);
+    load_block<T>(t.values, a.v, b, key_head, first, count, a.width);
+    scores(t, seen, rows, a.width, padded);
+    find_peaks(t, seen, rows);
+    weigh(a, t, seen, b, key_head, row, rows, first, padded);
+    add_values(t, seen, rows, padded);
+  }
+  finish<T>(a, t, b, key_head, row, rows, padded);
+}
+
+template <class T>
+void run(const Attention& a) {
+  const Index all_rows = a.queries * (a.heads / a.key_heads);
+  const Index blocks = (all_rows + row_block - 1) / row_block;
+  const Index tasks = blocks * a.batch * a.key_heads;
+  const Index padded = round_up(a.width, vector_width);
+  const Index each = round_up(scratch_size(padded), 1024);
+  const Index threads = smaller(omp_get_max_threads(), tasks);
+  float* scratch = attention_scratch(static_cast<std::size_t>(each * threads));
+#pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(threads)) if (threads > 1)
+  for (Index task = 0; task < tasks; ++task) {
+    const Tiles tiles = cut(scratch + each * omp_get_thread_num(), padded);
+    // Later blocks of a causal row see more keys: first the long tasks, then the short ones.
+    const Index row = (blocks - 1 - task / (a.batch * a.key_heads)) * row_block;
+    const Index b = task % (a.batch * a.key_heads) / a.key_heads;
+    attend<T>(a, tiles, b, task % a.key_heads, row, smaller(row_block, all_rows - row));
+  }
+}
+
+}  // namespace
+
+void attention_forward_kernel(const Attention& a) {
+  if (a.type == DType::bf16) {
+    run<bf16>(a);
+  } else {
+    run<float>(a);
+  }
+}
+
+}  // namespace lathe::kernels::LATHE_ISA
