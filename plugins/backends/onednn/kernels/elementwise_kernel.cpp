@@ -1,0 +1,141 @@
+#include "elementwise_kernel.h"
+
+#include "loops.h"
+
+namespace lathe::kernels::LATHE_ISA {
+namespace {
+
+template <class T>
+void add_of(const Add& arguments) {
+  const T* a = static_cast<const T*>(arguments.a);
+  const T* b = static_cast<const T*>(arguments.b);
+  T* y = static_cast<T*>(arguments.y);
+  each_vector_parallel(arguments.count, [=](std::size_t i, auto n) {
+    store(y + i, load(a + i, n) + load(b + i, n), n);
+  });
+}
+
+template <class T>
+void scale_add_of(const ScaleAdd& a) {
+  const T* x = static_cast<const T*>(a.x);
+  T* y = static_cast<T*>(a.y);
+  const float factor = a.factor;
+  each_vector_parallel(a.count, [=](std::size_t i, auto n) {
+    store(y + i, fma(broadcast(factor), load(x + i, n), load(y + i, n)), n);
+  });
+}
+
+template <class T>
+void scale_of(const Scale& a) {
+  const T* x = static_cast<const T*>(a.x);
+  T* y = static_cast<T*>(a.y);
+  const float factor = a.factor;
+  each_vector_parallel(
+      a.count, [=](std::size_t i, auto n) { store(y + i, broadcast(factor) * load(x + i, n), n); });
+}
+
+template <class From, class To>
+void cast_of(const Cast& a) {
+  const From* x = static_cast<const From*>(a.x);
+  To* y = static_cast<To*>(a.y);
+  each_vector_parallel(a.count, [=](std::size_t i, auto n) { store(y + i, load(x + i, n), n); });
+}
+
+template <class T>
+void fill_of(const Fill& a) {
+  T* y = static_cast<T*>(a.y);
+  const float value = a.value;
+  each_vector_parallel(a.count, [=](std::size_t i, auto n) { store(y + i, broadcast(value), n); });
+}
+
+template <class T>
+void column_sum_of(const ColumnSumTask& task) {
+  const ColumnSum& a = task.arguments;
+  const std::size_t blocks = blocks_of(a.rows, row_block);
+#pragma omp parallel for schedule(static) if (a.rows * a.width >= parallel_from)
+  for (std::size_t block = 0; block < blocks; ++block) {
+    const std::size_t begin = block * row_block;
+    const std::size_t end = begin + row_block < a.rows ? begin + row_block : a.rows;
+    const T* x = static_cast<const T*>(a.x);
+    float* partial = task.partials + block * a.width;
+    // The first row starts the sum; then two rows at a time halve the traffic of the partial.
+    each_vector(0, a.width, [&](std::size_t i, auto n) {
+      store(partial + i, load(x + begin * a.stride + i, n), n);
+    });
+    std::size_t row = begin + 1;
+    for (; row + 2 <= end; row += 2) {
+      const T* first = x + row * a.stride;
+      const T* second = first + a.stride;
+      each_vector(0, a.width, [&](std::size_t i, auto n) {
+        store(partial + i, load(partial + i, n) + load(first + i, n) + load(second + i, n), n);
+      });
+    }
+    for (; row < end; ++row) {
+      each_vector(0, a.width, [&](std::size_t i, auto n) {
+        store(partial + i, load(partial + i, n) + load(x + row * a.stride + i, n), n);
+      });
+    }
+  }
+  if (a.rows > 0) add_partials(a.out, task.partials, blocks, a.width, a.width);
+}
+
+// Two vectors of eight doubles each hold the lanes of one vector of floats.
+typedef double double_lanes __attribute__((vector_size(64)));
+typedef float float_half __attribute__((vector_size(32)));
+
+double block_squares(const float* x, std::size_t count) {
+  double_lanes even = {};
+  double_lanes odd = {};
+  each_vector(0, count, [&](std::size_t i, auto n) {
+    const vfloat value = load(x + i, n);
+    const double_lanes low = __builtin_convertvector((float_half)lower_half(value), double_lanes);
+    const double_lanes high = __builtin_convertvector((float_half)upper_half(value), double_lanes);
+    even += low * low;
+    odd += high * high;
+  });
+  const double_lanes all = even + odd;
+  return ((all[0] + all[4]) + (all[2] + all[6])) + ((all[1] + all[5]) + (all[3] + all[7]));
+}
+
+}  // namespace
+
+void add(const Add& arguments) {
+  arguments.dtype == DType::bf16 ? add_of<bf16>(arguments) : add_of<float>(arguments);
+}
+
+void scale_add(const ScaleAdd& arguments) {
+  arguments.dtype == DType::bf16 ? scale_add_of<bf16>(arguments) : scale_add_of<float>(arguments);
+}
+
+void scale(const Scale& arguments) {
+  arguments.dtype == DType::bf16 ? scale_of<bf16>(arguments) : scale_of<float>(arguments);
+}
+
+void cast(const Cast& arguments) {
+  if (arguments.from == DType::bf16) {
+    arguments.to == DType::bf16 ? cast_of<bf16, bf16>(arguments) : cast_of<bf16, float>(arguments);
+  } else {
+    arguments.to == DType::bf16 ? cast_of<float, bf16>(arguments)
+                                : cast_of<float, float>(arguments);
+  }
+}
+
+void fill(const Fill& arguments) {
+  arguments.dtype == DType::bf16 ? fill_of<bf16>(arguments) : fill_of<float>(arguments);
+}
+
+void column_sum(const ColumnSumTask& task) {
+  task.arguments.dtype == DType::bf16 ? column_sum_of<bf16>(task) : column_sum_of<float>(task);
+}
+
+void sum_of_squares(const SquareSumTask& task) {
+  const std::size_t blocks = blocks_of(task.count, flat_block);
+#pragma omp parallel for schedule(static) if (task.count >= parallel_from)
+  for (std::size_t block = 0; block < blocks; ++block) {
+    const std::size_t begin = block * flat_block;
+    const std::size_t left = task.count - begin;
+    task.partials[block] = block_squares(task.x + begin, left < flat_block ? left : flat_block);
+  }
+}
+
+}  // namespace lathe::kernels::LATHE_ISA
