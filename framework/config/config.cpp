@@ -229,8 +229,8 @@ bool Config::operator==(const Config& other) const {
     return false;
   }
   const auto by_key = [](const Member& a, const Member& b) { return a.key < b.key; };
-  std::vector<Member> mine = members();
-  std::vector<Member> others = other.members();
+  std::vector<Member> mine = left.members;
+  std::vector<Member> others = right.members;
   std::sort(mine.begin(), mine.end(), by_key);
   std::sort(others.begin(), others.end(), by_key);
   return mine == others;

@@ -17,7 +17,7 @@ struct Schema;
 // Where a value comes from: a place in a file, "command line", or "default".
 struct Origin {
   std::string file = "default";
-  int line = 0;  // from 1; 0 where the origin has no lines
+  int line = 0;  // from 1; 0 where the origin has no lines (a default, the command line)
   int column = 0;
 
   std::string where() const;  // "exp.toml:41:3", "command line", "default"
