@@ -80,16 +80,20 @@ void Checkpoints::recover() {
     }
     const auto parsed = detail::parse_checkpoint_name(name);
     if (!parsed || !parsed->old) continue;
-    attempt([&] {
-      const std::string successor = path_of(parsed->step);
-      if (!exists(files_, successor)) {
-        rename_path(files_, path, successor);
-        sync_folder(files_, folder_);
-      } else if (verifies(files_, successor)) {
-        discard(name);
-      }
-    });
+    attempt([&] { settle(name, parsed->step); });
   }
+}
+
+// Of an interrupted replacement, the new one stays if it is whole, else the old one returns.
+void Checkpoints::settle(const std::string& old_name, std::int64_t step) {
+  const std::string old = join(folder_, old_name), path = path_of(step);
+  if (exists(files_, path)) {
+    if (verifies(files_, path)) return discard(old_name);
+    if (!verifies(files_, old)) return;  // left for people to look at
+    discard(detail::checkpoint_name(step));
+  }
+  rename_path(files_, old, path);
+  sync_folder(files_, folder_);
 }
 
 std::string Checkpoints::save(std::int64_t step, std::span<const CheckpointFile> contents) {

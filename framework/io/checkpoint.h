@@ -82,6 +82,7 @@ class Checkpoints {
 
  private:
   void recover();
+  void settle(const std::string& old_name, std::int64_t step);
   void check_space(std::span<const CheckpointFile> contents) const;
   void write_all(const std::string& folder, std::int64_t step,
                  std::span<const CheckpointFile> contents);

@@ -134,7 +134,7 @@ TEST(Checkpoint, LooksForRoomBeforeWriting) {
 std::vector<FaultyFiles::Choose> crash_outcomes() {
   std::vector<FaultyFiles::Choose> outcomes = {[](std::size_t) { return std::size_t{0}; },
                                                [](std::size_t n) { return n - 1; }};
-  for (std::uint64_t chance = 0; chance < 20; ++chance) {
+  for (std::uint64_t chance = 0; chance < 8; ++chance) {
     outcomes.push_back(
         [stream = RandomStream(chance, "crash"), i = std::uint64_t{0}](std::size_t n) mutable {
           return static_cast<std::size_t>(stream.below(n, i++));
@@ -191,24 +191,47 @@ void at_every_operation(Prepare prepare, Act act, Check check) {
   EXPECT_GT(points, 1000);
 }
 
+void save_new(FaultyFiles& files, std::int64_t step) {
+  Checkpoints(files, folder, 1).save(step, contents("new"));
+}
+
+void expect_old_or_new(FaultyFiles& files, bool succeeded) {
+  const std::string mark = newest_mark(files);
+  ASSERT_TRUE(mark == "new" || (mark == "old" && !succeeded)) << mark;
+}
+
 TEST(Checkpoint, EveryFaultAndCrashLeavesTheOldOrTheNew) {
   at_every_operation(
       [](FaultyFiles& files) { Checkpoints(files, folder, 1).save(1, contents("old")); },
-      [](FaultyFiles& files) { Checkpoints(files, folder, 1).save(2, contents("new")); },
+      [](FaultyFiles& files) { save_new(files, 2); },
       [](FaultyFiles& files, bool succeeded) {
-        const std::string mark = newest_mark(files);
-        ASSERT_TRUE(mark == "new" || (mark == "old" && !succeeded)) << mark;
+        expect_old_or_new(files, succeeded);
+        // Nor does a half-written or half-deleted one ever bear the name of a whole one.
+        for (const std::string& name : list_folder(files, folder)) {
+          if (!name.starts_with("tmp.")) {
+            ASSERT_NO_THROW(verify_checkpoint(files, join(folder, name))) << name;
+          }
+        }
       });
 }
 
 TEST(Checkpoint, EveryFaultAndCrashWhileReplacingAStep) {
   at_every_operation(
       [](FaultyFiles& files) { Checkpoints(files, folder, 1).save(1, contents("old")); },
-      [](FaultyFiles& files) { Checkpoints(files, folder, 1).save(1, contents("new")); },
-      [](FaultyFiles& files, bool succeeded) {
-        const std::string mark = newest_mark(files);
-        ASSERT_TRUE(mark == "new" || (mark == "old" && !succeeded)) << mark;
-      });
+      [](FaultyFiles& files) { save_new(files, 1); }, expect_old_or_new);
+}
+
+// The whole one has stepped aside and what bears its name is damaged.
+TEST(Checkpoint, EveryFaultAndCrashWhileReplacingADamagedStep) {
+  at_every_operation(
+      [](FaultyFiles& files) {
+        Checkpoints(files, folder, 1).save(1, contents("old"));
+        const std::string path = folder + "/00000001";
+        files.rename(path, path + ".old");
+        files.make_folder(path);
+        files.sync_folder(folder);
+      },
+      [](FaultyFiles& files) { save_new(files, 1); }, expect_old_or_new);
 }
 
 // The very first save has nothing to fall back to, but must never give a wrong one.
