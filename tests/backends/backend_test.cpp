@@ -1,0 +1,323 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "../../plugins/backends/reference/reference.h"
+#include "../contracts/backend_suite.h"
+#include "composed_backend.h"
+
+namespace lathe {
+namespace {
+using namespace contracts;
+
+ReferenceBackend& reference() {
+  static ReferenceBackend backend;
+  return backend;
+}
+
+// A backend under test, and its first op that is its own.
+struct Tested {
+  std::string name;
+  Backend& backend;
+  Op first = Op::copy;
+};
+
+const std::vector<Tested>& backends() {
+  static ComposedBackend composed(reference());
+  static const std::vector<Tested> list{{"reference", reference()},
+                                        {"composed", composed, Op::linear}};
+  return list;
+}
+
+using Parameter = std::tuple<std::size_t, Op>;  // place in backends(), op
+
+std::vector<Parameter> parameters() {
+  std::vector<Parameter> list;
+  for (std::size_t i = 0; i < backends().size(); ++i) {
+    for (const Op op : all_ops()) {
+      if (op >= backends()[i].first) list.emplace_back(i, op);
+    }
+  }
+  return list;
+}
+
+std::string joined(const std::vector<std::string>& failures) {
+  std::string text;
+  for (const std::string& failure : failures) text += "\n" + failure;
+  return text;
+}
+
+class BackendContract : public ::testing::TestWithParam<Parameter> {
+ protected:
+  Backend& backend() const { return backends()[std::get<0>(GetParam())].backend; }
+  Op op() const { return std::get<1>(GetParam()); }
+};
+
+TEST_P(BackendContract, Results) {
+  const auto failures = check_results(op(), backend(), reference());
+  EXPECT_TRUE(failures.empty()) << joined(failures);
+}
+
+TEST_P(BackendContract, SameBits) {
+  const auto failures = check_same_bits(op(), backend());
+  EXPECT_TRUE(failures.empty()) << joined(failures);
+}
+
+std::string name_of_parameter(const ::testing::TestParamInfo<Parameter>& info) {
+  return backends()[std::get<0>(info.param)].name + "_" + name_of(std::get<1>(info.param));
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, BackendContract, ::testing::ValuesIn(parameters()),
+                         name_of_parameter);
+
+class ReferenceGradients : public ::testing::TestWithParam<Op> {};
+
+TEST_P(ReferenceGradients, AgreeWithCentralDifferences) {
+  const auto failures = check_gradients(GetParam(), reference());
+  EXPECT_TRUE(failures.empty()) << joined(failures);
+}
+
+std::vector<Op> ops_with_gradients() {
+  std::vector<Op> list;
+  for (const Op op : all_ops()) {
+    for (const Case& test : cases_of(op)) {
+      if (test.gradients.empty()) continue;
+      list.push_back(op);
+      break;
+    }
+  }
+  return list;
+}
+
+std::string name_of_op(const ::testing::TestParamInfo<Op>& info) { return name_of(info.param); }
+
+INSTANTIATE_TEST_SUITE_P(Ops, ReferenceGradients, ::testing::ValuesIn(ops_with_gradients()),
+                         name_of_op);
+
+TEST(BackendSuite, EveryGradientOpIsDifferentiated) {
+  std::set<std::string> names;
+  for (const Op op : ops_with_gradients()) names.insert(name_of(op));
+  for (const char* name : {"softmax_gradient", "linear_gradient", "norm_gradient",
+                           "attention_gradient", "embedding_gradient", "head_loss",
+                           "head_tokens_gradient", "rotary", "swiglu_gradient", "scatter_add"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+}
+
+// The list is written by hand; a virtual op that is missing there would go untested.
+TEST(BackendSuite, TheListNamesEveryOpOfTheInterface) {
+  const auto root = std::filesystem::path(__FILE__).parent_path() / ".." / "..";
+  std::ifstream file(root / "framework/tensor/backend.h");
+  if (!file) GTEST_SKIP() << "skipped: the source is not where it was compiled";
+  std::stringstream text;
+  text << file.rdbuf();
+  const std::string source = text.str();
+  std::set<std::string> declared;
+  const std::regex pattern(R"(virtual (?:void|double) (\w+)\()");
+  for (std::sregex_iterator found(source.begin(), source.end(), pattern), end; found != end;
+       ++found) {
+    declared.insert((*found)[1]);
+  }
+  for (const char* memory : {"release", "upload", "download", "synchronise"}) {
+    declared.erase(memory);
+  }
+  std::set<std::string> listed;
+  for (const Op op : all_ops()) listed.insert(name_of(op));
+  EXPECT_EQ(declared, listed);
+}
+
+// A planted fault must be found: each backend below is wrong in one way.
+class Faulty : public Backend {
+ public:
+  std::string device() const override { return "faulty"; }
+  bool supports(DType type) const override { return type == DType::f32; }
+  void* allocate(std::size_t bytes) override { return reference().allocate(bytes); }
+  void release(void* data, std::size_t bytes) override { reference().release(data, bytes); }
+  void copy(const View& from, const View& to) override {
+    reference().copy(from, to);
+    // One element past the end.
+    if (to.dtype == DType::f32 && to.is_dense()) to.as<float>()[to.count()] = 0;
+  }
+  void fill(const View& to, double) override { reference().fill(to, -1.25); }
+  void unary(Unary op, const View& x, const View& y) override { reference().unary(op, x, y); }
+  void binary(Binary op, const View& a, const View& b, const View& y) override {
+    // Writes to an input.
+    if (a.count() != 0 && a.dtype == DType::f32) a.as<float>()[0] = 9;
+    reference().binary(op, a, b, y);
+  }
+  void where(const View& condition, const View& a, const View& b, const View& y) override {
+    reference().where(condition, b, a, y);
+  }
+  void reduce(Reduce op, const View& x, const View& y) override {
+    reference().reduce(op, x, y);
+    calls_ += 1e-7;
+    if (op == Reduce::sum && y.count() != 0) y.as<float>()[0] += static_cast<float>(calls_);
+  }
+  void matmul(const View& a, const View& b, const Target& y) override {
+    // Forgets the last term.
+    const std::int64_t K = a.shape[-1];
+    const std::int64_t kept = K > 2 ? K - 1 : K;
+    reference().matmul(sliced(a, -1, 0, kept), sliced(b, -2, 0, kept), y);
+  }
+  void softmax(const View& x, const View& y) override { reference().softmax(x, y); }
+  void softmax_gradient(const View& y, const View& dy, const Target& dx) override {
+    reference().softmax_gradient(y, dy, {dx.view, false});  // never adds
+  }
+  void gather(const View&, const View&, const View&) override { fail("gather is broken"); }
+  void scatter_add(const View& rows, const View& index, const View& table) override {
+    reference().scatter_add(rows, index, table);
+  }
+  void dropout(const View& x, float probability, const RandomStream& random,
+               const Target& y) override {
+    reference().dropout(x, probability, random.at(random.step + 1), y);
+  }
+
+ private:
+  double calls_ = 0;
+};
+
+TEST(BackendSuite, FindsPlantedFaults) {
+  Faulty faulty;
+  const auto found = [&](Op op, const std::string& words) {
+    return joined(check_results(op, faulty, reference())).find(words) != std::string::npos;
+  };
+  EXPECT_TRUE(found(Op::copy, "bytes outside its elements were written"));
+  EXPECT_TRUE(found(Op::fill, "element 0 of 7 is -1.25, the reference has -1.5"));
+  EXPECT_TRUE(found(Op::binary, "an input was written"));
+  EXPECT_TRUE(found(Op::where, "the reference has"));
+  EXPECT_TRUE(found(Op::matmul, "exact, f32, dense: y: element"));
+  EXPECT_TRUE(found(Op::softmax_gradient, "dense, adding: dx: element"));
+  EXPECT_TRUE(found(Op::gather, "threw \"gather is broken\""));
+  EXPECT_TRUE(found(Op::dropout, "the reference has"));
+  EXPECT_FALSE(found(Op::softmax, "element"));
+  EXPECT_FALSE(check_same_bits(Op::reduce, faulty).empty());
+  EXPECT_THROW(run_backend_suite(faulty, reference(), {Op::fill}), Error);
+}
+
+// ---- Known answers, computed by hand or taken from the papers' definitions
+
+struct Values {
+  std::vector<double> values;
+  View view;
+  explicit Values(std::vector<double> list)
+      : values(std::move(list)),
+        view(dense_view(values.data(), DType::f64, {static_cast<std::int64_t>(values.size())})) {}
+};
+
+TEST(ReferenceBackend, ActivationsAtKnownPoints) {
+  Values x({-1, 0, 1, 2}), y({0, 0, 0, 0});
+  reference().unary(Unary::gelu_erf, x.view, y.view);
+  EXPECT_NEAR(y.values[0], -0.15865525393145707, 1e-15);  // -Phi(-1)
+  EXPECT_EQ(y.values[1], 0);
+  EXPECT_NEAR(y.values[2], 0.8413447460685429, 1e-15);
+  EXPECT_NEAR(y.values[3], 1.9544997361036416, 1e-15);
+  reference().unary(Unary::gelu_tanh, x.view, y.view);
+  EXPECT_NEAR(y.values[2], 0.8411919906082768, 1e-15);
+  reference().unary(Unary::silu, x.view, y.view);
+  EXPECT_NEAR(y.values[3], 1.7615941559557649, 1e-15);  // 2 / (1 + e^-2)
+  reference().unary(Unary::relu, x.view, y.view);
+  EXPECT_EQ(y.values, (std::vector<double>{0, 0, 1, 2}));
+}
+
+TEST(ReferenceBackend, StoresTheNearestBf16InOneRounding) {
+  // Just above the tie between 1 and 1 + 2^-7, by less than an f32 can tell: up, where rounding
+  // over f32 would land on the tie and go down to even.
+  const double above = 1 + 0x1p-8 + 0x1p-40;
+  Values x({above, 1 + 0x1p-8, -above, 1e300});
+  std::vector<bf16> y(4);
+  reference().copy(x.view, dense_view(y.data(), DType::bf16, {4}));
+  EXPECT_EQ(static_cast<float>(y[0]), 1 + 0x1p-7f);
+  EXPECT_EQ(static_cast<float>(y[1]), 1.0f);
+  EXPECT_EQ(static_cast<float>(y[2]), -1 - 0x1p-7f);
+  EXPECT_EQ(static_cast<float>(y[3]), std::numeric_limits<float>::infinity());
+}
+
+TEST(ReferenceBackend, FirstStepOfAdamWMovesByTheRate) {
+  // On step 1, m / (1 - b1) = g and sqrt(v / (1 - b2)) = |g|: the move is rate * sign(g).
+  Values p({2, -3}), g({0.5, -4}), m({0, 0}), v({0, 0});
+  reference().adamw({.parameter = p.view,
+                     .gradient = g.view,
+                     .first = m.view,
+                     .second = v.view,
+                     .shadow = View{},
+                     .rate = 0.01,
+                     .weight_decay = 0.1,
+                     .beta1 = 0.9,
+                     .beta2 = 0.99});
+  EXPECT_NEAR(p.values[0], 2 * (1 - 0.001) - 0.01, 1e-14);
+  EXPECT_NEAR(p.values[1], -3 * (1 - 0.001) + 0.01, 1e-14);
+  EXPECT_NEAR(m.values[1], -0.4, 1e-15);
+  EXPECT_NEAR(v.values[1], 0.16, 1e-15);
+}
+
+TEST(ReferenceBackend, SgdAsPyTorch) {
+  // torch.optim.SGD(lr=0.1, momentum=0.9, weight_decay=0.5), gradients 1 then 2:
+  // buffer 1 + 0.5 * 2 = 2, p = 2 - 0.2 = 1.8; buffer 1.8 + 2 + 0.9 = 4.7, p = 1.8 - 0.47.
+  Values p({2}), g({1}), m({77});
+  OptimizerArguments arguments{.parameter = p.view,
+                               .gradient = g.view,
+                               .first = m.view,
+                               .second = View{},
+                               .shadow = View{},
+                               .rate = 0.1,
+                               .weight_decay = 0.5,
+                               .beta1 = 0.9};
+  reference().sgd(arguments);
+  EXPECT_NEAR(p.values[0], 1.8, 1e-15);
+  g.values[0] = 2;
+  arguments.step = 2;
+  reference().sgd(arguments);
+  EXPECT_NEAR(m.values[0], 4.7, 1e-15);
+  EXPECT_NEAR(p.values[0], 1.33, 1e-15);
+}
+
+TEST(ReferenceBackend, LionMovesAgainstTheSignOfTheMixture) {
+  Values p({1, 1, 1}), g({-1, 1, 0}), m({0.05, 0.05, 0});
+  reference().lion({.parameter = p.view,
+                    .gradient = g.view,
+                    .first = m.view,
+                    .second = View{},
+                    .shadow = View{},
+                    .rate = 0.1,
+                    .beta1 = 0.9,
+                    .beta2 = 0.99});
+  EXPECT_NEAR(p.values[0], 1.1, 1e-15);  // 0.9 * 0.05 - 0.1 < 0
+  EXPECT_NEAR(p.values[1], 0.9, 1e-15);
+  EXPECT_EQ(p.values[2], 1);  // the sign of 0 is 0
+  EXPECT_NEAR(m.values[0], 0.0395, 1e-15);
+}
+
+TEST(ReferenceBackend, AnIndexOutsideItsTableIsAnError) {
+  Values table({1, 2, 3}), y({0, 0});
+  std::vector<std::int32_t> index{0, 3};
+  try {
+    reference().gather(reshaped(table.view, {3, 1}), dense_view(index.data(), DType::i32, {2}),
+                       reshaped(y.view, {2, 1}));
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "gather: index 3 at position 1 is outside a table of 3 rows");
+  }
+}
+
+TEST(ReferenceBackend, TurnsByTheAngleOfThePosition) {
+  // D = 4, base 100: pairs (0, 2) by 1 and (1, 3) by 100^(-2/4) = 0.1 per position.
+  Values x({1, 0, 0, 1}), y({0, 0, 0, 0});
+  std::vector<std::int32_t> position{3};
+  reference().rotary({.x = reshaped(x.view, {1, 1, 4}),
+                      .positions = dense_view(position.data(), DType::i32, {1}),
+                      .base = 100,
+                      .y = {reshaped(y.view, {1, 1, 4}), false}});
+  EXPECT_NEAR(y.values[0], std::cos(3.0), 1e-15);
+  EXPECT_NEAR(y.values[2], std::sin(3.0), 1e-15);
+  EXPECT_NEAR(y.values[1], -std::sin(0.3), 1e-15);
+  EXPECT_NEAR(y.values[3], std::cos(0.3), 1e-15);
+}
+
+}  // namespace
+}  // namespace lathe
