@@ -46,9 +46,10 @@ TEST(AttentionBits, SameBitsAtAnyNumberOfThreads) {
 // Every row of the full forward again with one query against a cache of larger capacity whose
 // unwritten part holds NaN, alone in a batch.
 TEST(AttentionBits, CachedDecodeEqualsFullForwardToTheBit) {
-  for (const bool bf : {false, true}) {
+  constexpr std::pair<bool, Index> cases[] = {{false, 40}, {false, 64}, {true, 40}};
+  for (const auto& [bf, width] : cases) {
     const Index length = 210, capacity = 260;
-    const Shape s{2, length, length, 4, 2, 40, true, 0.0f, {}, {}, {}, bf};
+    const Shape s{2, length, length, 4, 2, width, true, 0.0f, {}, {}, {}, bf};
     Example full(s);
     attention(full.arguments());
     Shape one = s;

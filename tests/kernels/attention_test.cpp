@@ -110,6 +110,7 @@ TEST(Attention, EqualsPlainWithSharedKeyHeads) {
   for (const Index key_heads : {1, 2, 3, 6}) {
     compare({2, 70, 70, 6, key_heads, 20, true, 0.0f, {}, {}, {}, false});
     compare({1, 3, 150, 6, key_heads, 64, true, 0.0f, {140}, {}, {}, true});
+    compare({3, 2, 150, 6, key_heads, 32, true, 0.0f, {0, 148, 77}, {}, {}, false});
   }
 }
 

@@ -65,6 +65,10 @@ void load_rows(const Head& h, const Rows& to, Index row, Index count) {
   alignas(64) float out[vector_width];
   for (Index i = 0; i < count; ++i) {
     const Row at = row_at(f, h.key_head, row + i);
+    const Row soon = row_at(f, h.key_head, smaller(row + i + prefetch_distance, h.rows() - 1));
+    for (const AttentionOperand* x : {&f.q, &h.a.out_gradient, &f.out}) {
+      prefetch_row(element<T>(*x, h.b, soon.time, soon.head), f.width);
+    }
     float* q = to.queries + i * h.padded;
     float* gradient = to.out_gradient + i * h.padded;
     to.lse[i] = f.lse[(h.b * f.heads + at.head) * f.queries + at.time];
@@ -93,9 +97,9 @@ void load_keys(const Head& h, const Keys& to, Index first) {
   const Index count = smaller(key_block, f.keys - first);
   // Values pass through the room of the keys on their way to being transposed.
   load_block<T>(to.keys, f.v, h.b, h.key_head, first, count, f.width);
-  transpose_block(to.values_across, to.keys, count, h.padded);
+  transpose_block(to.values_across, to.keys, h.padded, count, h.padded);
   load_block<T>(to.keys, f.k, h.b, h.key_head, first, count, f.width);
-  transpose_block(to.keys_across, to.keys, count, h.padded);
+  transpose_block(to.keys_across, to.keys, h.padded, count, h.padded);
   for (Index j = 0; f.key_segment != nullptr && j < count; ++j) {
     // Padding enters products with weight 0, where a NaN would not vanish.
     if (f.key_segment[h.b * f.keys + first + j] < 0) fill_zero(to.keys + j * h.padded, h.padded);

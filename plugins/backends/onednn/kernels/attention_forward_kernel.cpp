@@ -1,4 +1,6 @@
-// Forward attention: one task is one block of rows of one key head. See attention.h for the bits.
+// Forward attention. A task is either some row blocks of one key head, so that a packed key block
+// serves all of them, or all rows of some key heads, so that memory is read in order when the rows
+// are few, as in decoding. See attention.h for the bits.
 #include <omp.h>
 
 #include "attention_tiles.h"
@@ -7,26 +9,28 @@ namespace lathe::kernels::LATHE_ISA {
 namespace {
 
 constexpr Index row_block = 96;
+constexpr Index most_blocks = 12;  // row blocks, of one or of several heads, in a task
 
-// What one thread works on; all rows are padded to a multiple of 16 values.
+// What one thread works on; all rows are padded to a multiple of 16 values. The first part is used
+// by one row block after another, the second belongs to one row block.
 struct Tiles {
   float* keys;         // [key_block, D]
   float* keys_across;  // [D, key_block]
   float* values;       // [key_block, D]
-  float* queries;      // [row_block, D], scaled
-  float* out;          // [row_block, D], not yet divided by the sum
   float* weights;      // [row_block, key_block]: scores, then weights
-  float* sums;         // [row_block, 16]: lanes of the running sum
-  float* peaks;        // [row_block]: running maximum
   float* next_peaks;   // [row_block]
   float* shrink;       // [row_block]: exp(old maximum - new)
+
+  float* queries;  // [row_block, D], scaled
+  float* out;      // [row_block, D], not yet divided by the sum
+  float* sums;     // [row_block, 16]: lanes of the running sum
+  float* peaks;    // [row_block]: running maximum
 };
 
-Index scratch_size(Index padded) {
-  return padded * (3 * key_block + 2 * row_block) + row_block * (key_block + vector_width + 3);
-}
+Index shared_size(Index padded) { return 3 * key_block * padded + row_block * (key_block + 2); }
+Index block_size(Index padded) { return row_block * (2 * padded + vector_width + 1); }
 
-Tiles cut(float* memory, Index padded) {
+Tiles cut(float* memory, Index padded, Index block) {
   Tiles t;
   const auto take = [&memory](Index count) {
     float* part = memory;
@@ -36,13 +40,14 @@ Tiles cut(float* memory, Index padded) {
   t.keys = take(key_block * padded);
   t.keys_across = take(key_block * padded);
   t.values = take(key_block * padded);
-  t.queries = take(row_block * padded);
-  t.out = take(row_block * padded);
   t.weights = take(row_block * key_block);
-  t.sums = take(row_block * vector_width);
-  t.peaks = take(row_block);
   t.next_peaks = take(row_block);
   t.shrink = take(row_block);
+  take(block * block_size(padded));
+  t.queries = take(row_block * padded);
+  t.out = take(row_block * padded);
+  t.sums = take(row_block * vector_width);
+  t.peaks = take(row_block);
   return t;
 }
 
@@ -118,10 +123,16 @@ void weigh(const Attention& a, const Tiles& t, const Bits* seen, Index b, Index 
   }
 }
 
+// The values of one key block, packed or where they came from.
+struct Values {
+  const float* data;
+  Index stride;
+};
+
 // Adds weights times values key by key. A hidden key is left out rather than added with weight 0:
 // its value may be anything. The rows of a tile share a run of visible keys; what a row sees after
 // that run, it adds alone.
-void add_values(const Tiles& t, const Bits* seen, Index rows, Index padded) {
+void add_values(const Tiles& t, const Values& values, const Bits* seen, Index rows, Index padded) {
   for (Index i = 0; i < rows; i += tile_rows) {
     const Index count = smaller(tile_rows, rows - i);
     Bits any = 0, every = ~Bits{0};
@@ -133,8 +144,9 @@ void add_values(const Tiles& t, const Bits* seen, Index rows, Index padded) {
     const Index low = first_bit(any);
     const Index shared = run_length(every, low);
     const auto add_run = [&](Index r, Index how_many, Index key, Index run) {
-      const Product product{t.weights + key, key_block, t.values + key * padded, padded, t.out,
-                            padded,          run};
+      const Product product{
+          t.weights + key, key_block, values.data + key * values.stride, values.stride, t.out,
+          padded,          run};
       multiply<false, true>(product, r, how_many, padded);
     };
     if (shared > 0) add_run(i, count, low, shared);
@@ -155,12 +167,13 @@ void start(const Attention& a, const Tiles& t, Index b, Index key_head, Index ro
            Index padded) {
   for (Index i = 0; i < rows; ++i) {
     const Row at = row_at(a, key_head, row + i);
+    const Row soon = row_at(a, key_head, row + smaller(i + prefetch_distance, rows - 1));
+    prefetch_row(element<T>(a.q, b, soon.time, soon.head), a.width);
     load_row(t.queries + i * padded, element<T>(a.q, b, at.time, at.head), a.width, a.scale);
   }
   fill_zero(t.out, rows * padded);
   fill_zero(t.sums, rows * vector_width);
   for (Index i = 0; i < row_block; ++i) t.peaks[i] = -__builtin_inff();
-  for (Index i = 0; i < row_block; ++i) t.next_peaks[i] = -__builtin_inff();
 }
 
 template <class T>
@@ -188,43 +201,128 @@ void finish(const Attention& a, const Tiles& t, Index b, Index key_head, Index r
   }
 }
 
+struct Task {
+  Index b;
+  Index key_head, heads;  // key_head to key_head + heads
+  Index row, rows;        // of each of them
+};
+
+// Asks for part `part` of `parts` of the next key block, in the order of the memory.
 template <class T>
-void attend(const Attention& a, const Tiles& t, Index b, Index key_head, Index row, Index rows) {
-  const Index padded = round_up(a.width, vector_width);
-  start<T>(a, t, b, key_head, row, rows, padded);
-  Bits seen[row_block];
-  const Index end = key_end(a, b, row_at(a, key_head, row + rows - 1).time);
-  for (Index first = 0; first < end; first += key_block) {
-    const Bits any = visible_rows(a, b, key_head, row, rows, first, seen);
-    if (any == 0) continue;
-    const Index count = end_bit(any);
-    load_block<T>(t.keys, a.k, b, key_head, first, count, a.width);
-    transpose_block(t.keys_across, t.keys, count, padded);
-    load_block<T>(t.values, a.v, b, key_head, first, count, a.width);
-    scores(t, seen, rows, a.width, padded);
-    find_peaks(t, seen, rows);
-    weigh(a, t, seen, b, key_head, row, rows, first, padded);
-    add_values(t, seen, rows, padded);
+void prefetch_keys(const Attention& a, const Task& task, Index first, Index end, Index part,
+                   Index parts) {
+  const Index from = first + key_block * part / parts;
+  const Index to = smaller(end, first + key_block * (part + 1) / parts);
+  for (const AttentionOperand* x : {&a.k, &a.v}) {
+    for (Index key = from; key < to; ++key) {
+      for (Index head = task.key_head; head < task.key_head + task.heads; ++head) {
+        prefetch_row(element<T>(*x, task.b, key, head), a.width);
+      }
+    }
   }
-  finish<T>(a, t, b, key_head, row, rows, padded);
 }
+
+// Makes one key block ready: keys transposed, values row by row. For few rows a copy would cost as
+// much as the products, so that whole blocks of f32 stay where they are; many rows would pay for
+// strides of kilobytes, which share few cache sets.
+template <class T>
+Values load_tiles(const Attention& a, const Tiles& t, Index b, Index head, Index first, Index count,
+                  bool in_place) {
+  const Index padded = round_up(a.width, vector_width);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (in_place && count == key_block && padded == a.width) {
+      transpose_block(t.keys_across, element<T>(a.k, b, first, head), a.k.time, count, padded);
+      return {element<T>(a.v, b, first, head), a.v.time};
+    }
+  }
+  load_block<T>(t.keys, a.k, b, head, first, count, a.width);
+  transpose_block(t.keys_across, t.keys, padded, count, padded);
+  load_block<T>(t.values, a.v, b, head, first, count, a.width);
+  return {t.values, padded};
+}
+
+template <class T>
+void attend(const Attention& a, float* memory, const Task& task) {
+  const Index padded = round_up(a.width, vector_width);
+  const Index b = task.b, blocks = (task.rows + row_block - 1) / row_block;
+  const auto each_block = [&](Index head, auto act) {
+    for (Index i = 0; i < blocks; ++i) {
+      act(cut(memory, padded, head * blocks + i), task.row + i * row_block,
+          smaller(row_block, task.rows - i * row_block));
+    }
+  };
+  for (Index head = 0; head < task.heads; ++head) {
+    each_block(head, [&](const Tiles& t, Index row, Index rows) {
+      start<T>(a, t, b, task.key_head + head, row, rows, padded);
+    });
+  }
+  Bits seen[row_block];
+  const Index end = key_end(a, b, row_at(a, task.key_head, task.row + task.rows - 1).time);
+  for (Index first = 0; first < end; first += key_block) {
+    for (Index head = 0; head < task.heads; ++head) {
+      const Index key_head = task.key_head + head;
+      prefetch_keys<T>(a, task, first + key_block, end, head, task.heads);
+      Values values{nullptr, 0};
+      each_block(head, [&](const Tiles& t, Index row, Index rows) {
+        if (visible_rows(a, b, key_head, row, rows, first, seen) == 0) return;
+        if (values.data == nullptr) {
+          values = load_tiles<T>(a, t, b, key_head, first, smaller(key_block, end - first),
+                                 task.rows <= vector_width);
+        }
+        scores(t, seen, rows, a.width, padded);
+        find_peaks(t, seen, rows);
+        weigh(a, t, seen, b, key_head, row, rows, first, padded);
+        add_values(t, values, seen, rows, padded);
+      });
+    }
+  }
+  for (Index head = 0; head < task.heads; ++head) {
+    each_block(head, [&](const Tiles& t, Index row, Index rows) {
+      finish<T>(a, t, b, task.key_head + head, row, rows, padded);
+    });
+  }
+}
+
+// How the work is cut; of no influence on the bits.
+struct Plan {
+  Index heads, rows;  // of a task
+  Index head_parts, row_parts, tasks;
+
+  Plan(const Attention& a, Index all_rows, Index threads) {
+    const Index blocks = (all_rows + row_block - 1) / row_block;
+    // About four tasks a thread even out their lengths; decoding is limited by memory anyway.
+    const Index shares = all_rows <= vector_width ? threads : 4 * threads;
+    const Index share = larger(1, smaller(most_blocks, blocks * a.batch * a.key_heads / shares));
+    rows = smaller(blocks, share) * row_block;
+    row_parts = (all_rows + rows - 1) / rows;
+    const Index most_heads = larger(1, share / blocks);
+    head_parts = (a.key_heads + most_heads - 1) / most_heads;
+    heads = (a.key_heads + head_parts - 1) / head_parts;
+    head_parts = (a.key_heads + heads - 1) / heads;
+    tasks = a.batch * head_parts * row_parts;
+  }
+  // Later rows of a causal head see more keys: first the long tasks, then the short ones.
+  Task task(const Attention& a, Index all_rows, Index index) const {
+    const Index row = (row_parts - 1 - index / (a.batch * head_parts)) * rows;
+    const Index head = index % head_parts * heads;
+    return {index / head_parts % a.batch, head, smaller(heads, a.key_heads - head), row,
+            smaller(rows, all_rows - row)};
+  }
+};
 
 template <class T>
 void run(const Attention& a) {
   const Index all_rows = a.queries * (a.heads / a.key_heads);
-  const Index blocks = (all_rows + row_block - 1) / row_block;
-  const Index tasks = blocks * a.batch * a.key_heads;
+  const Index most_threads = omp_get_max_threads();
+  const Plan plan(a, all_rows, most_threads);
+  const Index threads = smaller(most_threads, plan.tasks);
   const Index padded = round_up(a.width, vector_width);
-  const Index each = round_up(scratch_size(padded), 1024);
-  const Index threads = smaller(omp_get_max_threads(), tasks);
+  const Index blocks = (plan.rows + row_block - 1) / row_block * plan.heads;
+  const Index each = round_up(shared_size(padded) + blocks * block_size(padded), 1024);
   float* scratch = attention_scratch(static_cast<std::size_t>(each * threads));
 #pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(threads)) if (threads > 1)
-  for (Index task = 0; task < tasks; ++task) {
-    const Tiles tiles = cut(scratch + each * omp_get_thread_num(), padded);
-    // Later blocks of a causal row see more keys: first the long tasks, then the short ones.
-    const Index row = (blocks - 1 - task / (a.batch * a.key_heads)) * row_block;
-    const Index b = task % (a.batch * a.key_heads) / a.key_heads;
-    attend<T>(a, tiles, b, task % a.key_heads, row, smaller(row_block, all_rows - row));
+  for (Index i = 0; i < plan.tasks; ++i) {
+    attend<T>(a, scratch + each * omp_get_thread_num(), plan.task(a, all_rows, i));
   }
 }
 

@@ -158,6 +158,15 @@ static inline void load_row(float* to, const T* from, Index width, float scale) 
   if (d < width) store(to + d, load(from + d, static_cast<std::size_t>(width - d)) * factor);
 }
 
+// Rows of a packed projection lie kilobytes apart, where the processor does not see the next one
+// coming.
+template <class T>
+static inline void prefetch_row(const T* row, Index width) {
+  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+  for (Index d = 0; d < width; d += line) __builtin_prefetch(row + d);
+}
+constexpr Index prefetch_distance = 8;
+
 // The rows `first` to `first + count` of one head of k or v, as f32 [key_block, padded width]; the
 // rows after them, up to a multiple of 16, are zero.
 template <class T>
@@ -165,6 +174,8 @@ static inline void load_block(float* to, const AttentionOperand& x, Index b, Ind
                               Index first, Index count, Index width) {
   const Index padded = round_up(width, vector_width);
   for (Index j = 0; j < count; ++j) {
+    const Index soon = smaller(j + prefetch_distance, count - 1);
+    prefetch_row(element<T>(x, b, first + soon, head), width);
     load_row(to + j * padded, element<T>(x, b, first + j, head), width, 1.0f);
   }
   fill_zero(to + count * padded, (round_up(count, vector_width) - count) * padded);
@@ -195,10 +206,11 @@ LATHE_INLINE void transpose_eight(float* to, Index to_stride, const float* from,
 }
 
 // [rows, padded] to [padded, key_block]; rows are taken up to a multiple of 16.
-LATHE_INLINE void transpose_block(float* to, const float* from, Index rows, Index padded) {
+LATHE_INLINE void transpose_block(float* to, const float* from, Index from_stride, Index rows,
+                                  Index padded) {
   for (Index j = 0; j < round_up(rows, vector_width); j += 8) {
     for (Index d = 0; d < padded; d += 8) {
-      transpose_eight(to + d * key_block + j, key_block, from + j * padded + d, padded);
+      transpose_eight(to + d * key_block + j, key_block, from + j * from_stride + d, from_stride);
     }
   }
 }
