@@ -7,6 +7,9 @@ namespace lathe {
 Error::Error(const std::string& message) : std::runtime_error(message) {}
 Error::~Error() = default;
 
+Unavailable::Unavailable(const std::string& reason) : Error(reason) {}
+Unavailable::~Unavailable() = default;
+
 namespace detail {
 namespace {
 template <class T>

@@ -18,6 +18,13 @@ class Error : public std::runtime_error {
   ~Error() override;
 };
 
+// What a component throws when this machine cannot offer it ("no device"): a state, not a fault.
+class Unavailable : public Error {
+ public:
+  explicit Unavailable(const std::string& reason);
+  ~Unavailable() override;
+};
+
 namespace detail {
 void append(std::string& text, std::string_view part);
 void append(std::string& text, bool value);
