@@ -18,7 +18,7 @@ struct Batch {
   // [B, T] number of the piece within its row, -1 padding; only equal numbers attend to each
   // other. Empty when every row is one whole piece.
   std::vector<std::int32_t> segments;
-  std::vector<std::int64_t> examples;   // [B] index of the row's first example, or -1
+  std::vector<std::int64_t> examples;  // [B] index of the row's first example, or -1
 };
 
 }  // namespace lathe

@@ -16,6 +16,7 @@
 namespace lathe {
 
 enum class Split : std::uint8_t { train, validation };
+std::string_view name_of(Split split);  // "training", "validation"
 
 // One piece of training text. weights[i] belongs to tokens[i] as a *target* (the feed shifts once);
 // a response-only loss has 0 on the prompt. weights[0] is never used.
@@ -27,8 +28,8 @@ struct Example {
 };
 
 struct DataContext {
-  const Tokenizer* tokenizer = nullptr;
-  std::filesystem::path folder;  // relative paths in options start here
+  const Tokenizer* tokenizer = nullptr;  // none in read(); afterwards it outlives the dataset
+  std::filesystem::path folder;          // relative paths in options start here
   std::uint64_t seed = 0;
 };
 

@@ -26,9 +26,10 @@ class Feed {
 
   virtual ~Feed();
   virtual void open(const FeedContext& context) = 0;
-  // Batches that go through the data once (the last may hold fewer rows when not shuffled).
+  // Batches that go through the data once. The last may hold fewer rows when not shuffled; when
+  // shuffled it is filled with the first rows of the next epoch.
   virtual std::int64_t batches() const = 0;
-  // Batch number 0, 1, 2, ...; after batches() of them the next epoch begins.
+  // Batch number 0, 1, 2, ..., without end.
   virtual Batch batch(std::int64_t number) = 0;
 };
 
