@@ -79,22 +79,25 @@ void column_sum_of(const ColumnSumTask& task) {
   if (a.rows > 0) add_partials(a.out, task.partials, blocks, a.width, a.width);
 }
 
-// Two vectors of eight doubles each hold the lanes of one vector of floats.
-typedef double double_lanes __attribute__((vector_size(64)));
-typedef float float_half __attribute__((vector_size(32)));
-
+// Four doubles at every instruction set, so that the order of the sum is the same.
 double block_squares(const float* x, std::size_t count) {
-  double_lanes even = {};
-  double_lanes odd = {};
+  __m256d total[4] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(),
+                      _mm256_setzero_pd()};
   each_vector(0, count, [&](std::size_t i, auto n) {
     const vfloat value = load(x + i, n);
-    const double_lanes low = __builtin_convertvector((float_half)lower_half(value), double_lanes);
-    const double_lanes high = __builtin_convertvector((float_half)upper_half(value), double_lanes);
-    even += low * low;
-    odd += high * high;
+    const __m256 low = lower_half(value);
+    const __m256 high = upper_half(value);
+    const __m256d parts[4] = {_mm256_cvtps_pd(_mm256_castps256_ps128(low)),
+                              _mm256_cvtps_pd(_mm256_extractf128_ps(low, 1)),
+                              _mm256_cvtps_pd(_mm256_castps256_ps128(high)),
+                              _mm256_cvtps_pd(_mm256_extractf128_ps(high, 1))};
+#pragma GCC unroll 4
+    for (int part = 0; part < 4; ++part) {
+      total[part] = _mm256_fmadd_pd(parts[part], parts[part], total[part]);
+    }
   });
-  const double_lanes all = even + odd;
-  return ((all[0] + all[4]) + (all[2] + all[6])) + ((all[1] + all[5]) + (all[3] + all[7]));
+  const __m256d all = (total[0] + total[1]) + (total[2] + total[3]);
+  return (all[0] + all[2]) + (all[1] + all[3]);
 }
 
 }  // namespace

@@ -9,12 +9,14 @@
 
 namespace lathe::kernels::LATHE_ISA {
 
-// c[0] + c[1] x + ... by Horner's rule.
-template <std::size_t terms>
-static inline __attribute__((always_inline)) vfloat polynomial(vfloat x, const float (&c)[terms]) {
-  vfloat value = broadcast(c[terms - 1]);
-  for (std::size_t i = terms - 1; i-- > 0;) value = fma(value, x, broadcast(c[i]));
-  return value;
+// c0 + c1 x + ... by Horner's rule; recursive, since a loop over an array is not always unrolled.
+template <class... Rest>
+static inline __attribute__((always_inline)) vfloat polynomial(vfloat x, float c0, Rest... rest) {
+  if constexpr (sizeof...(rest) == 0) {
+    return broadcast(c0);
+  } else {
+    return fma(polynomial(x, rest...), x, broadcast(c0));
+  }
 }
 
 // x 2^n for n in [-150, 128] (whole numbers), with one rounding where the result is subnormal.
@@ -39,7 +41,7 @@ LATHE_INLINE vfloat exp(vfloat x) {
   r = fma(n, broadcast(1.90465430e-9f), r);
   // (e^r - 1 - r) / r^2 on |r| <= ln(2) / 2
   const vfloat tail =
-      polynomial(r, {0.5f, 0.166665182f, 0.041666206f, 0.00836888794f, 0.00139504857f});
+      polynomial(r, 0.5f, 0.166665182f, 0.041666206f, 0.00836888794f, 0.00139504857f);
   return scale_by_power(fma(r * r, tail, r) + broadcast(1.0f), n);
 }
 
@@ -55,8 +57,8 @@ LATHE_INLINE vfloat log(vfloat x) {
   const vfloat f = m - broadcast(1.0f);
   const vfloat square = f * f;
   // (log(1 + f) - f + f^2/2) / f^3
-  vfloat y = polynomial(f, {0.333333105f, -0.249999866f, 0.200022265f, -0.16669251f, 0.142186582f,
-                            -0.123843484f, 0.118729763f, -0.117898077f, 0.0691536814f});
+  vfloat y = polynomial(f, 0.333333105f, -0.249999866f, 0.200022265f, -0.16669251f, 0.142186582f,
+                        -0.123843484f, 0.118729763f, -0.117898077f, 0.0691536814f);
   y = y * square * f;
   y = fma(e, broadcast(-1.90465430e-9f), y);
   y = fma(square, broadcast(-0.5f), y) + f;
@@ -77,8 +79,8 @@ LATHE_INLINE vfloat tanh(vfloat x) {
   const vfloat size = abs(x);
   const vfloat square = x * x;
   // (tanh(x)/x - 1) / x^2 in x^2 up to 0.4
-  const vfloat near = polynomial(square, {-0.333333313f, 0.133331954f, -0.0539453775f,
-                                          0.0216926057f, -0.00815627631f, 0.00212274259f});
+  const vfloat near = polynomial(square, -0.333333313f, 0.133331954f, -0.0539453775f, 0.0216926057f,
+                                 -0.00815627631f, 0.00212274259f);
   const vfloat one = broadcast(1.0f);
   const vfloat far = one - broadcast(2.0f) / (exp(size + size) + one);
   return select(less(size, broadcast(0.625f)), fma(near * square, x, x), with_sign_of(far, x));
@@ -88,13 +90,13 @@ LATHE_INLINE vfloat erf(vfloat x) {
   const vfloat size = abs(x);
   const vfloat square = x * x;
   // erf(x)/x - 1 in x^2 up to 1
-  const vfloat near = polynomial(square, {0.128379167f, -0.37612626f, 0.112836003f, -0.0268544443f,
-                                          0.00518953521f, -0.000802084105f, 7.8891193e-05f});
+  const vfloat near = polynomial(square, 0.128379167f, -0.37612626f, 0.112836003f, -0.0268544443f,
+                                 0.00518953521f, -0.000802084105f, 7.8891193e-05f);
   // -log(1 - erf(x)) on [1, 4]; above, erf rounds to 1.
   const vfloat capped = min(broadcast(4.0f), size);
   const vfloat exponent =
-      polynomial(capped, {-0.000204347263f, 1.12966108f, 0.633039773f, 0.108638808f, -0.0253734048f,
-                          0.00428230828f, -0.000463765609f, 2.53110265e-05f, -2.51053251e-07f});
+      polynomial(capped, -0.000204347263f, 1.12966108f, 0.633039773f, 0.108638808f, -0.0253734048f,
+                 0.00428230828f, -0.000463765609f, 2.53110265e-05f, -2.51053251e-07f);
   const vfloat far = broadcast(1.0f) - exp(-exponent);
   return select(less(size, broadcast(1.0f)), fma(near, x, x), with_sign_of(far, x));
 }
