@@ -97,7 +97,7 @@ std::vector<Case> cases<Op::sum_of_squares>() {
     test.wide_input("x", {count});
     test.wide_output("sum", {1});
     // What is left of the sum below f32: right only if it was summed in double. In f64 the order
-    // of the terms shows there, and any fixed order is allowed; so rounded to 2^-40.
+    // of the terms shows there, and any fixed order is allowed; so it is cut at 2^-20.
     test.wide_output("rest", {1});
     test.layouts = {Layout::dense};
     test.wide_only = true;
