@@ -29,14 +29,11 @@ struct Split {
 static inline std::int64_t ceiling(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 static inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
-#ifndef LATHE_GEMM_DEPTH
-#define LATHE_GEMM_DEPTH 512
-#endif
-constexpr std::int64_t depth_limit = LATHE_GEMM_DEPTH;  // units of k: a panel of A stays in L1
-constexpr std::int64_t row_limit = 110 * max_rows;
-constexpr std::int64_t column_limit = 1536;
-constexpr std::int64_t tile_rows = 2;     // panels of A that a thread takes at a time
-constexpr std::int64_t tile_columns = 8;  // panels of B that stay in L2
+constexpr std::int64_t depth_limit = 1024;  // units of k
+constexpr std::int64_t row_limit = 74 * max_rows;
+constexpr std::int64_t column_limit = 3072;
+constexpr std::int64_t tile_columns = 4;     // panels of B: 512 KiB of the L2 of a thread
+constexpr std::int64_t least_tile_rows = 8;  // panels of A for which packing those of B pays
 constexpr std::int64_t few_rows = 48;
 constexpr std::int64_t few_rows_depth = 128;  // units of k: a panel of B fits L1
 
@@ -44,14 +41,16 @@ constexpr std::int64_t few_rows_depth = 128;  // units of k: a panel of B fits L
 template <class Kind>
 struct Shared {
   const Gemm& product;
-  Operand<Kind> a, b;
+  Operand<Kind> a_operand, b_operand;
   int threads;
   std::int64_t ticket = 0;
 
   explicit Shared(const Gemm& of)
       : product(of),
-        a{static_cast<const typename Kind::Element*>(of.a), of.a_row, of.k == 1 ? 1 : of.a_column},
-        b{static_cast<const typename Kind::Element*>(of.b), of.b_column, of.k == 1 ? 1 : of.b_row} {
+        a_operand{static_cast<const typename Kind::Element*>(of.a), of.a_row,
+                  of.k == 1 ? 1 : of.a_column},
+        b_operand{static_cast<const typename Kind::Element*>(of.b), of.b_column,
+                  of.k == 1 ? 1 : of.b_row} {
     constexpr double too_small = 1 << 16;  // multiplications that cost less than waking threads
     const double work = static_cast<double>(of.m) * static_cast<double>(of.n) *
                         static_cast<double>(of.k < 16 ? 16 : of.k);
@@ -81,14 +80,26 @@ struct Shared {
 template <class Kind>
 static void multiply_tile(const Gemm& product, const Place& place, bool is_first, bool is_last,
                           std::int64_t units, const float* a, const float* b, float* sums,
-                          std::int64_t sums_row) {
+                          std::int64_t sums_row, const float* next_a) {
   alignas(64) float buffer[max_rows * panel_columns];
   const bool in_c = product.c_type == DType::f32 && place.columns == panel_columns;
   const bool plain = in_c && !product.bias && !product.residual && !product.before &&
                      product.activation == Activation::none;
   float* c =
       in_c ? static_cast<float*>(product.c) + place.row * product.c_row + place.column : nullptr;
-  Tile tile{sums, sums_row, sums, sums_row};
+  const auto size = static_cast<std::int64_t>(size_of(product.c_type));
+  // The next tile to the right, in C or where its sums rest.
+  const bool from_sums = !is_first || !is_last;
+  Tile tile{sums,
+            sums_row,
+            sums,
+            sums_row,
+            from_sums ? reinterpret_cast<const char*>(sums + panel_columns)
+                      : static_cast<const char*>(product.c) +
+                            (place.row * product.c_row + place.column + panel_columns) * size,
+            (from_sums ? sums_row : product.c_row) * (from_sums ? 4 : size),
+            reinterpret_cast<const char*>(next_a),
+            max_rows * 4 / tile_columns};
   if (is_first && !product.add) {
     tile.from = nullptr;
   } else if (is_first && in_c) {
@@ -108,8 +119,10 @@ static void multiply_tile(const Gemm& product, const Place& place, bool is_first
 }
 
 // The general path. For each block of columns, rows and k, in this order from the outside: all
-// threads pack the blocks of A and B that changed, wait for each other, and take tiles. Two slots
-// for each operand let a thread that is through with its tiles pack for the next block at once.
+// threads pack the block of A when it changed, wait for each other, and take tiles, for which each
+// packs what it needs of B for itself: rewriting the same memory in its L2 costs less than sharing
+// through memory. Two slots for A let a thread that is through with its tiles pack for the next
+// block at once.
 template <class Kind>
 struct Blocked : Shared<Kind> {
   Split rows, columns, depth;
@@ -122,94 +135,99 @@ struct Blocked : Shared<Kind> {
         rows(of.m, row_limit, max_rows),
         columns(of.n, column_limit, panel_columns),
         depth(this->units(), depth_limit, 1),
-        a_slot(rows.size * depth.size),
-        b_slot(columns.size * depth.size) {
+        a_slot((rows.size * depth.size + 15) / 16 * 16),
+        b_slot(tile_columns * panel_columns * depth.size) {
     sums_in_c = of.c_type == DType::f32 && of.n % panel_columns == 0 && of.residual != of.c;
     const std::int64_t sums_size = sums_in_c || depth.count == 1 ? 0 : rows.size * columns.size;
-    packed_a = gemm_scratch(static_cast<std::size_t>(2 * a_slot + 2 * b_slot + sums_size));
+    packed_a =
+        gemm_scratch(static_cast<std::size_t>(2 * a_slot + this->threads * b_slot + sums_size));
     packed_b = packed_a + 2 * a_slot;
-    sums = packed_b + 2 * b_slot;
+    sums = packed_b + this->threads * b_slot;
   }
 
-  struct Phase {
+  struct Block {
     std::int64_t row, column, k;                  // where the block begins (k in units)
     std::int64_t row_count, column_count, units;  // and what it spans
-    const float *a, *b;
-    bool is_first, is_last;
+    bool is_first, is_last;                       // of the blocks of k
   };
 
-  void pack_a(const Phase& at, std::int64_t panel, float* out) const {
+  void pack_a(const Block& at, std::int64_t panel, float* out) const {
     const std::int64_t row = panel * max_rows;
     const int count = static_cast<int>(smaller(max_rows, at.row_count - row));
-    pack_rows<Kind>(this->a, at.row + row, count, at.k * Kind::elements_per_unit,
+    pack_rows<Kind>(this->a_operand, at.row + row, count, at.k * Kind::elements_per_unit,
                     this->elements(at.k, at.units), out + row * at.units);
   }
-  void pack_b(const Phase& at, std::int64_t panel, float* out) const {
-    const std::int64_t column = panel * panel_columns;
-    const int count = static_cast<int>(smaller(panel_columns, at.column_count - column));
-    pack_columns<Kind>(this->b, at.column + column, count, at.k * Kind::elements_per_unit,
-                       this->elements(at.k, at.units), out + column * at.units);
+  void pack_b(const Block& at, std::int64_t column, float* out) const {
+    const std::int64_t end = smaller(column + tile_columns * panel_columns, at.column_count);
+    for (; column < end; column += panel_columns) {
+      pack_columns<Kind>(this->b_operand, at.column + column,
+                         static_cast<int>(smaller(panel_columns, end - column)),
+                         at.k * Kind::elements_per_unit, this->elements(at.k, at.units), out);
+      out += panel_columns * at.units;
+    }
   }
 
-  void multiply(const Phase& at, std::int64_t row_panel, std::int64_t column_panel) const {
-    const std::int64_t row = row_panel * max_rows, column = column_panel * panel_columns;
-    if (row >= at.row_count || column >= at.column_count) return;
-    const Place place{at.row + row, at.column + column,
-                      static_cast<int>(smaller(max_rows, at.row_count - row)),
-                      static_cast<int>(smaller(panel_columns, at.column_count - column))};
+  // Rows [row, row_end) of the block, as many columns from `column` on as one tile has.
+  void multiply(const Block& at, std::int64_t row, std::int64_t row_end, std::int64_t column,
+                const float* a, const float* b) const {
+    const std::int64_t end = smaller(column + tile_columns * panel_columns, at.column_count);
     const std::int64_t sums_row = sums_in_c ? this->product.c_row : columns.size;
-    float* rest = sums_in_c
-                      ? static_cast<float*>(this->product.c) + place.row * sums_row + place.column
-                      : sums + row * sums_row + column;
-    multiply_tile<Kind>(this->product, place, at.is_first, at.is_last, at.units,
-                        at.a + row * at.units, at.b + column * at.units, rest, sums_row);
+    for (; row < row_end; row += max_rows) {
+      for (std::int64_t j = column; j < end; j += panel_columns) {
+        const Place place{at.row + row, at.column + j,
+                          static_cast<int>(smaller(max_rows, row_end - row)),
+                          static_cast<int>(smaller(panel_columns, end - j))};
+        float* rest =
+            sums_in_c ? static_cast<float*>(this->product.c) + place.row * sums_row + place.column
+                      : sums + row * sums_row + j;
+        const std::int64_t done = j - column;
+        multiply_tile<Kind>(this->product, place, at.is_first, at.is_last, at.units,
+                            a + row * at.units, b + done * at.units, rest, sums_row,
+                            a + (row + max_rows) * at.units +
+                                done / panel_columns * (max_rows * at.units / tile_columns));
+      }
+    }
+  }
+
+  // Takes tiles of a block; `mine` is the ticket in hand, `begin` that of the first tile. Returns
+  // the ticket after the last.
+  std::int64_t take_tiles(const Block& at, const float* a, float* b, std::int64_t begin,
+                          std::int64_t& mine) {
+    const std::int64_t across = ceiling(at.column_count, tile_columns * panel_columns);
+    const std::int64_t panels = ceiling(at.row_count, max_rows);
+    const std::int64_t wanted = ceiling(8 * this->threads, across);
+    const std::int64_t possible = ceiling(panels, least_tile_rows);
+    const std::int64_t tile_rows = ceiling(panels, smaller(wanted, possible)) * max_rows;
+    const std::int64_t down = ceiling(at.row_count, tile_rows);
+    std::int64_t packed = -1;
+    for (; mine < begin + down * across; mine = this->next()) {
+      const std::int64_t row = (mine - begin) % down * tile_rows;
+      const std::int64_t column = (mine - begin) / down * tile_columns * panel_columns;
+      if (packed != column) pack_b(at, column, b);
+      packed = column;
+      multiply(at, row, smaller(row + tile_rows, at.row_count), column, a, b);
+    }
+    return begin + down * across;
   }
 
   void work() {
-    std::int64_t mine = this->next(), begin = 0;
-    std::int64_t a_block = -1, b_block = -1;  // what the current slots hold
-    float *a_at = packed_a + a_slot, *b_at = packed_b + b_slot;
+    std::int64_t mine = this->next(), begin = 0, in_slot = -1;
+    float* a = packed_a + a_slot;
+    float* b = packed_b + b_slot * (this->threads > 1 ? omp_get_thread_num() : 0);
     for (std::int64_t j = 0; j < columns.count; ++j) {
       for (std::int64_t i = 0; i < rows.count; ++i) {
         for (std::int64_t p = 0; p < depth.count; ++p) {
-          const bool new_a = a_block != i * depth.count + p;
-          const bool new_b = b_block != j * depth.count + p;
-          a_block = i * depth.count + p;
-          b_block = j * depth.count + p;
-          if (new_a) a_at = a_at == packed_a ? packed_a + a_slot : packed_a;
-          if (new_b) b_at = b_at == packed_b ? packed_b + b_slot : packed_b;
-          const Phase at{rows.begin(i),
-                         columns.begin(j),
-                         depth.begin(p),
-                         rows.length(i),
-                         columns.length(j),
-                         depth.length(p),
-                         a_at,
-                         b_at,
-                         p == 0,
-                         p == depth.count - 1};
-          const std::int64_t a_panels = ceiling(at.row_count, max_rows);
-          const std::int64_t b_panels = ceiling(at.column_count, panel_columns);
-          const std::int64_t a_end = begin + (new_a ? a_panels : 0);
-          const std::int64_t b_end = a_end + (new_b ? b_panels : 0);
-          for (; mine < b_end; mine = this->next()) {
-            if (mine < a_end) {
-              pack_a(at, mine - begin, a_at);
-            } else {
-              pack_b(at, mine - a_end, b_at);
-            }
+          const Block at{rows.begin(i),     columns.begin(j), depth.begin(p), rows.length(i),
+                         columns.length(j), depth.length(p),  p == 0,         p == depth.count - 1};
+          if (in_slot != i * depth.count + p) {
+            in_slot = i * depth.count + p;
+            a = a == packed_a ? packed_a + a_slot : packed_a;
+            const std::int64_t end = begin + ceiling(at.row_count, max_rows);
+            for (; mine < end; mine = this->next()) pack_a(at, mine - begin, a);
+            begin = end;
+            this->wait_for_all();
           }
-          if (new_a || new_b) this->wait_for_all();
-          const std::int64_t down = ceiling(a_panels, tile_rows);
-          const std::int64_t tiles = down * ceiling(b_panels, tile_columns);
-          for (; mine < b_end + tiles; mine = this->next()) {
-            const std::int64_t row = (mine - b_end) % down * tile_rows;
-            const std::int64_t column = (mine - b_end) / down * tile_columns;
-            for (std::int64_t r = row; r < row + tile_rows; ++r) {
-              for (std::int64_t c = column; c < column + tile_columns; ++c) multiply(at, r, c);
-            }
-          }
-          begin = b_end + tiles;
+          begin = take_tiles(at, a, b, begin, mine);
         }
       }
     }
@@ -228,7 +246,7 @@ struct FewRows : Shared<Kind> {
 
   explicit FewRows(const Gemm& of) : Shared<Kind>(of), depth(this->units(), few_rows_depth, 1) {
     own_size = few_rows_depth * panel_columns + ceiling(of.m, max_rows) * max_rows * panel_columns;
-    const bool as_is = of.m == 1 && this->a.k_step == 1 && of.ab_type == DType::f32;
+    const bool as_is = of.m == 1 && this->a_operand.k_step == 1 && of.ab_type == DType::f32;
     const std::int64_t a_size = as_is ? 0 : (of.m * this->units() + 15) / 16 * 16;
     float* scratch = gemm_scratch(static_cast<std::size_t>(a_size + own_size * this->threads));
     own = scratch + a_size;
@@ -248,12 +266,12 @@ struct FewRows : Shared<Kind> {
     const int count = static_cast<int>(smaller(panel_columns, this->product.n - column));
     for (std::int64_t p = 0; p < depth.count; ++p) {
       const std::int64_t units = depth.length(p);
-      pack_columns<Kind>(this->b, column, count, depth.begin(p) * Kind::elements_per_unit,
+      pack_columns<Kind>(this->b_operand, column, count, depth.begin(p) * Kind::elements_per_unit,
                          this->elements(depth.begin(p), units), panel);
       for (std::int64_t row = 0; row < this->product.m; row += max_rows) {
         multiply_tile<Kind>(this->product, Place{row, column, panel_rows(row), count}, p == 0,
                             p == depth.count - 1, units, packed_a + a_offset(p, row), panel,
-                            sums + row * panel_columns, panel_columns);
+                            sums + row * panel_columns, panel_columns, packed_a);
       }
     }
   }
@@ -264,7 +282,8 @@ struct FewRows : Shared<Kind> {
     const std::int64_t pieces = own_a ? a_panels * depth.count : 0;
     for (; mine < pieces; mine = this->next()) {
       const std::int64_t row = mine % a_panels * max_rows, p = mine / a_panels;
-      pack_rows<Kind>(this->a, row, panel_rows(row), depth.begin(p) * Kind::elements_per_unit,
+      pack_rows<Kind>(this->a_operand, row, panel_rows(row),
+                      depth.begin(p) * Kind::elements_per_unit,
                       this->elements(depth.begin(p), depth.length(p)), own_a + a_offset(p, row));
     }
     if (own_a) this->wait_for_all();

@@ -11,11 +11,17 @@ namespace lathe::kernels::LATHE_ISA::matrix {
 
 // to[r][c] = from[r][c] + sum over units of a[unit][r] * b[unit][c], each sum one chain in the
 // order of the units; a null `from` is zeros. `from` and `to` may be the same.
+// On the way it fetches what the following tiles will want: `next`, a tile of C, and a stretch of
+// `next_a`, `next_a_step` bytes for each unit.
 struct Tile {
   const float* from;
   std::int64_t from_row;
   float* to;
   std::int64_t to_row;
+  const char* next;
+  std::int64_t next_row;  // in bytes
+  const char* next_a;
+  std::int64_t next_a_step;
 };
 
 template <class Kind, int rows>
@@ -26,7 +32,7 @@ static void micro(std::int64_t units, const float* a, const float* b, const Tile
     left[r] = tile.from ? load_vector(tile.from + r * tile.from_row) : zero_vector();
     right[r] = tile.from ? load_vector(tile.from + r * tile.from_row + lane_count) : zero_vector();
   }
-  for (std::int64_t unit = 0; unit < units; ++unit) {
+  const auto step = [&]() __attribute__((always_inline)) {
     const Vector b_left = load_vector(b), b_right = load_vector(b + lane_count);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
@@ -35,6 +41,20 @@ static void micro(std::int64_t units, const float* a, const float* b, const Tile
     }
     a += rows;
     b += panel_columns;
+  };
+  const char *next = tile.next, *next_a = tile.next_a;
+  const std::int64_t next_row = tile.next_row, next_a_step = tile.next_a_step;
+  const std::int64_t fetching = units < rows ? units : rows;
+  for (std::int64_t unit = 0; unit < fetching; ++unit) {
+    _mm_prefetch(next, _MM_HINT_T0);
+    _mm_prefetch(next + panel_columns * sizeof(float) - 1, _MM_HINT_T0);
+    next += next_row;
+    step();
+  }
+  for (std::int64_t unit = fetching; unit < units; ++unit) {
+    _mm_prefetch(next_a, _MM_HINT_T1);
+    next_a += next_a_step;
+    step();
   }
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r) {
