@@ -2,7 +2,7 @@
 //
 // A virtual machine may be throttled for seconds without notice. So a sample counts only when a
 // short run of fused multiply-adds on all threads, just before and just after it, reaches 90 % of
-// the best rate seen in this process.
+// the best rate seen in this process, and when no other process took a core meanwhile.
 #pragma once
 
 #include <cstddef>
