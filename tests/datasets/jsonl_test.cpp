@@ -1,0 +1,185 @@
+#include <gtest/gtest.h>
+#include <lathe/config/toml.h>
+#include <lathe/text/bytes.h>
+#include <lathe/text/chars.h>
+
+#include <cstdlib>
+
+#include "base/temporary_folder.h"
+#include "datasets/plugin_source.h"
+#include "plugins/datasets/jsonl.cpp"
+
+namespace lathe {
+
+namespace {
+
+using testing::error_of;
+using testing::TemporaryFolder;
+using Ints = std::vector<std::int32_t>;
+using Floats = std::vector<float>;
+
+// The dataset of a file with this content, tokenised.
+struct Fixture {
+  Fixture(std::string_view content, const std::string& options, const Tokenizer& tokenizer) {
+    File file(real_files(), folder / "rows.jsonl", OpenFor::writing);
+    file.write(content);
+    file.close();
+    data =
+        std::make_unique<JsonlDataset>(parse_toml("file = \"rows.jsonl\"\n" + options, "exp.toml"));
+    DataContext context;
+    context.folder = folder.path();
+    data->read(context);
+    context.tokenizer = &tokenizer;
+    data->tokenise(context);
+  }
+  Example train(std::int64_t index) const { return data->example(Split::train, index); }
+
+  TemporaryFolder folder;
+  std::unique_ptr<JsonlDataset> data;
+};
+
+const CharsTokenizer& letters() {
+  static const CharsTokenizer tokenizer(U"abc", true);  // the end token is 3
+  return tokenizer;
+}
+
+constexpr std::string_view pairs =
+    "{\"prompt\":\"ab\",\"completion\":\"c\"}\n"
+    "{\"prompt\":\"a\",\"completion\":\"cb\",\"answer\":\"b\"}\n"
+    "{\"prompt\":\"b\",\"completion\":\"b\"}\n"
+    "{\"prompt\":\"c\",\"completion\":\"a\"}\n";
+
+TEST(JsonlDataset, LearnsCompletionsAndTheEnd) {
+  const Fixture rows(pairs, "validation = 0.25\n", letters());
+  EXPECT_EQ(rows.data->size(Split::train), 3);
+  EXPECT_EQ(rows.data->size(Split::validation), 1);
+  const Example first = rows.train(0);
+  EXPECT_EQ(first.tokens, (Ints{0, 1, 2, 3}));
+  EXPECT_EQ(first.weights, (Floats{0, 0, 1, 1}));
+  EXPECT_EQ(first.prompt, 2);
+  EXPECT_EQ(first.answer, "c");
+  EXPECT_EQ(rows.train(1).tokens, (Ints{0, 2, 1, 3}));
+  EXPECT_EQ(rows.train(1).answer, "b");
+  EXPECT_EQ(rows.data->example(Split::validation, 0).tokens, (Ints{2, 0, 3}));
+  EXPECT_EQ(rows.data->texts(), (std::vector<std::string_view>{"ab", "c", "a", "cb", "b", "b"}));
+  EXPECT_EQ(error_of([&] { rows.train(3); }),
+            "dataset jsonl: there is no training example 3: there are 3");
+}
+
+TEST(JsonlDataset, LearnsAllOnDemandAndWithoutEnd) {
+  const Fixture rows(pairs, "loss = \"all\"\nend = false\nvalidation = 0\n", letters());
+  EXPECT_EQ(rows.data->size(Split::validation), 0);
+  EXPECT_EQ(rows.train(0).tokens, (Ints{0, 1, 2}));
+  EXPECT_EQ(rows.train(0).weights, (Floats{1, 1, 1}));
+}
+
+TEST(JsonlDataset, KeepsPromptsAlone) {
+  const Fixture rows(pairs, "completion = \"\"\nvalidation = 0\n", letters());
+  EXPECT_EQ(rows.train(0).tokens, (Ints{0, 1}));
+  EXPECT_EQ(rows.train(0).weights, (Floats{0, 0}));
+  EXPECT_EQ(rows.train(0).prompt, 2);
+  EXPECT_EQ(rows.train(1).answer, "b");
+}
+
+TEST(JsonlDataset, LearnsTextsWhole) {
+  const Fixture rows("{\"text\":\"abc\"}\n{\"text\":\"ba\"}\n", "validation = 0.5\n", letters());
+  EXPECT_EQ(rows.train(0).tokens, (Ints{0, 1, 2, 3}));
+  EXPECT_EQ(rows.train(0).weights, (Floats{1, 1, 1, 1}));
+  EXPECT_EQ(rows.train(0).prompt, 0);
+  EXPECT_EQ(rows.data->example(Split::validation, 0).tokens, (Ints{1, 0, 3}));
+}
+
+constexpr std::string_view talk =
+    R"({"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"yes"},)"
+    R"({"role":"user","content":"go"},{"role":"assistant","content":"no"}]})"
+    "\n";
+
+TEST(JsonlDataset, LearnsWhatTheAssistantSays) {
+  for (const std::string name : {"plain", "chatml"}) {
+    const TemporaryFolder folder;
+    {
+      File file(real_files(), folder / "rows.jsonl", OpenFor::writing);
+      file.write(talk);
+      file.close();
+    }
+    JsonlDataset data(parse_toml(
+        "file = \"rows.jsonl\"\nvalidation = 0\ntemplate = \"" + name + "\"\n", "exp.toml"));
+    DataContext context;
+    context.folder = folder.path();
+    data.read(context);
+    CharsTokenizer tokenizer(parse_toml("specials = true\n", "exp.toml"));
+    tokenizer.train(data.texts());  // knows the characters of the template too
+    context.tokenizer = &tokenizer;
+    data.tokenise(context);
+
+    const Example example = data.example(Split::train, 0);
+    std::string learnt, prompt;
+    for (std::size_t i = 0; i < example.tokens.size(); ++i) {
+      if (example.weights[i] != 0) learnt += tokenizer.token(example.tokens[i]);
+      if (static_cast<std::int64_t>(i) < example.prompt) {
+        prompt += tokenizer.token(example.tokens[i]);
+      }
+    }
+    EXPECT_EQ(example.answer, "no");
+    if (name == "plain") {
+      EXPECT_EQ(learnt, " yes<|endoftext|> no<|endoftext|>");
+      EXPECT_EQ(prompt, "User: hi\nAssistant: yes<|endoftext|>User: go\nAssistant:");
+    } else {
+      EXPECT_EQ(learnt, "yes<|im_end|>no<|im_end|>");
+      EXPECT_TRUE(prompt.ends_with("go<|im_end|>\n<|im_start|>assistant\n")) << prompt;
+    }
+  }
+}
+
+TEST(JsonlDataset, NamesTheRowThatCannotBeTokenised) {
+  const std::string unknown = error_of([] {
+    Fixture("\n{\"prompt\":\"a\",\"completion\":\"x\"}\n", "validation = 0\n", letters());
+  });
+  EXPECT_NE(unknown.find("rows.jsonl:2: the character U+0078 'x'"), std::string::npos) << unknown;
+  const std::string empty =
+      error_of([] { Fixture("{\"text\":\"\"}\n", "end = false\nvalidation = 0\n", letters()); });
+  EXPECT_TRUE(empty.ends_with("rows.jsonl:1: the row is empty: there is nothing to learn"))
+      << empty;
+  const std::string silent = error_of([] {
+    Fixture(R"({"messages":[{"role":"user","content":"a"}]})", "validation = 0\n", letters());
+  });
+  EXPECT_TRUE(
+      silent.ends_with("rows.jsonl:1: no message is the assistant's, so there is nothing "
+                       "to learn: leave the row out or set loss = \"all\""))
+      << silent;
+  const CharsTokenizer endless(U"abc", false);
+  const std::string no_end = error_of([&] { Fixture(pairs, "", endless); });
+  EXPECT_NE(no_end.find("rows.jsonl:1: the tokenizer has no end token"), std::string::npos)
+      << no_end;
+}
+
+TEST(JsonlDataset, ReadsGsm8kAndDialogues) {
+  const char* root = std::getenv("LATHE_DATA");
+  if (root == nullptr) GTEST_SKIP() << "skipped: no data";
+  const BytesTokenizer tokenizer{Config()};
+  DataContext context;
+  context.folder = root;
+  JsonlDataset gsm8k(
+      parse_toml("file = \"gsm8k/train-7000.jsonl.gz\"\n"
+                 "validation_file = \"gsm8k/test.jsonl\"\n"
+                 "prompt = \"question\"\ncompletion = \"answer\"\n",
+                 "exp.toml"));
+  gsm8k.read(context);
+  context.tokenizer = &tokenizer;
+  gsm8k.tokenise(context);
+  EXPECT_EQ(gsm8k.size(Split::train), 7000);
+  EXPECT_EQ(gsm8k.size(Split::validation), 1319);
+  const Example janet = gsm8k.example(Split::validation, 0);
+  EXPECT_TRUE(janet.answer.ends_with("#### 18"));
+  EXPECT_TRUE(tokenizer.decode(janet.tokens).starts_with("Janet\xE2\x80\x99s ducks"));
+
+  JsonlDataset dialogues(parse_toml("file = \"dialogue-sgd/dialogues.jsonl\"\n", "exp.toml"));
+  dialogues.read(context);
+  dialogues.tokenise(context);
+  EXPECT_EQ(dialogues.size(Split::train) + dialogues.size(Split::validation), 1732);
+  EXPECT_EQ(dialogues.size(Split::train), 1558);
+}
+
+}  // namespace
+
+}  // namespace lathe
