@@ -131,11 +131,14 @@ EventWriter::EventWriter(FileSystem& files, const std::string& folder,
     : file_(files, prepared(files, folder), OpenFor::appending) {
   FileStatus status;
   files.status(file_.path(), status);
-  if (status.size == 0) event(0, file_version, "brain.Event:2");
-  if (keep_through) {
-    constexpr std::int64_t start = 1;  // SessionLog.START, field 1: drops this step and later ones
-    event(*keep_through + 1, session_log, integer(1, start));
+  // SessionLog.START, field 1. TensorBoard takes the first one for the start of the run, and each
+  // later one for a restart that drops its step and all after it.
+  const std::string start = integer(1, 1);
+  if (status.size == 0) {
+    event(0, file_version, "brain.Event:2");
+    event(0, session_log, start);
   }
+  if (keep_through) event(*keep_through + 1, session_log, start);
   flush();
 }
 

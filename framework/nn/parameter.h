@@ -41,9 +41,9 @@ struct Parameter {
   bool decay = false;   // takes part in weight decay
   bool matrix = false;  // used in bf16 when the precision is bf16
 
-  Tensor value;      // what ops take: the master weights or their bf16 copy
-  Tensor master;     // window of the master buffer
-  Tensor gradient;   // window of the gradient buffer
+  Tensor value;             // what ops take: the master weights or their bf16 copy
+  Tensor master;            // window of the master buffer
+  Tensor gradient;          // window of the gradient buffer
   std::int64_t offset = 0;  // in elements of the flat buffers
 };
 
@@ -72,9 +72,9 @@ class Parameters {
   // The flat buffers, padding included; every window begins at a multiple of 64 bytes.
   const Tensor& master() const { return master_; }
   const Tensor& gradient() const { return gradient_; }
-  const Tensor& shadow() const { return shadow_; }           // bf16, or empty
-  std::int64_t decayed() const { return decayed_; }          // elements [0, decayed) decay
-  Tensor make_buffer() const;                                // zeros, same layout (moments, EMA)
+  const Tensor& shadow() const { return shadow_; }   // bf16, or empty
+  std::int64_t decayed() const { return decayed_; }  // elements [0, decayed) decay
+  Tensor make_buffer() const;                        // zeros, same layout (moments, EMA)
 
   // Gradients: the first to arrive overwrites, later ones add; what got none by finish is zero.
   void begin_gradients();

@@ -7,7 +7,9 @@ namespace lathe {
 namespace {
 thread_local Arena* current_arena = nullptr;
 
-std::size_t rounded(std::size_t bytes, std::size_t step) { return (bytes + step - 1) / step * step; }
+std::size_t rounded(std::size_t bytes, std::size_t step) {
+  return (bytes + step - 1) / step * step;
+}
 }  // namespace
 
 struct Storage::Slab {

@@ -41,9 +41,9 @@ class Storage {
   std::shared_ptr<Backend> backend_;
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
-  std::shared_ptr<Slab> slab_;    // when the block lies in a slab
+  std::shared_ptr<Slab> slab_;  // when the block lies in a slab
   std::weak_ptr<bool> arena_lives_;
-  Arena* arena_ = nullptr;        // told of the free, while it lives and the step is the same
+  Arena* arena_ = nullptr;  // told of the free, while it lives and the step is the same
   std::uint64_t step_ = 0;
   std::size_t event_ = 0;
 };
@@ -88,9 +88,9 @@ class Arena {
 
   struct Block {
     std::size_t bytes = 0;
-    std::size_t born = 0;              // index of the event
-    std::size_t freed = still_alive;   // index of the event
-    std::size_t offset = 0;            // in the slab; unused when it outlives the step
+    std::size_t born = 0;             // index of the event
+    std::size_t freed = still_alive;  // index of the event
+    std::size_t offset = 0;           // in the slab; unused when it outlives the step
   };
   // Events are numbered through a step: the birth or the free of a block.
   struct Plan {
@@ -110,8 +110,8 @@ class Arena {
   std::shared_ptr<bool> lives_ = std::make_shared<bool>(true);
   std::map<std::string, Plan> plans_;
   std::shared_ptr<Storage::Slab> slab_;
-  Plan* plan_ = nullptr;   // of the step under way
-  Plan recorded_;          // what this step does
+  Plan* plan_ = nullptr;  // of the step under way
+  Plan recorded_;         // what this step does
   bool replaying_ = false;
   bool inside_ = false;
   std::uint64_t step_ = 0;

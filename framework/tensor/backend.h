@@ -5,8 +5,8 @@
 //  - Views are checked by the caller (ops.h); a backend may rely on matching shapes and dtypes.
 //  - Floating operands are f32, bf16 or (reference backend) f64. Accumulation is in f32 or better.
 //    Norm weights, biases, statistics, log-sum-exps, per-row losses and gradients of parameters are
-//    of the "wide" type: f64 beside f64 operands, else f32. All other floating views of one op share
-//    a dtype, except in copy; matmul may write, and scatter_add may add to, the wide type.
+//    of the "wide" type: f64 beside f64 operands, else f32. All other floating views of one op
+//    share a dtype, except in copy; matmul may write, and scatter_add may add to, the wide type.
 //  - A Target says whether the result overwrites (gradients of inputs) or adds (gradients of
 //    parameters, and inputs used more than once).
 //  - The same inputs give the same bits at any number of threads.
@@ -26,10 +26,30 @@ namespace lathe {
 enum class Activation : std::uint8_t { none, gelu_tanh, gelu_erf, relu, silu };
 enum class Norm : std::uint8_t { layer, rms };
 enum class Unary : std::uint8_t {
-  negate, exp, log, sqrt, rsqrt, square, tanh, sigmoid, relu, abs, gelu_tanh, gelu_erf, silu
+  negate,
+  exp,
+  log,
+  sqrt,
+  rsqrt,
+  square,
+  tanh,
+  sigmoid,
+  relu,
+  abs,
+  gelu_tanh,
+  gelu_erf,
+  silu
 };
 enum class Binary : std::uint8_t {
-  add, subtract, multiply, divide, maximum, minimum, power, less, equal
+  add,
+  subtract,
+  multiply,
+  divide,
+  maximum,
+  minimum,
+  power,
+  less,
+  equal
 };
 enum class Reduce : std::uint8_t { sum, maximum };
 
@@ -55,9 +75,9 @@ struct LinearGradients {
   View x;       // [N, I]
   View weight;  // [O, I]
   Activation activation = Activation::none;
-  View before;  // [N, O], with an activation
-  View dy;      // [N, O]
-  Target dx;      // [N, I]
+  View before;     // [N, O], with an activation
+  View dy;         // [N, O]
+  Target dx;       // [N, I]
   Target dweight;  // [O, I] wide
   Target dbias;    // [O] wide
 };
@@ -78,12 +98,12 @@ struct NormArguments {
 };
 struct NormGradients {
   Norm kind = Norm::layer;
-  View sum;      // [N, C]: what was normalised
-  View weight;   // [C] wide
-  View mean;     // [N] wide
-  View rstd;     // [N] wide
-  View dy;       // [N, C]
-  View dsum;     // [N, C]: the gradient that reaches the sum on its other way, or none
+  View sum;        // [N, C]: what was normalised
+  View weight;     // [C] wide
+  View mean;       // [N] wide
+  View rstd;       // [N] wide
+  View dy;         // [N, C]
+  View dsum;       // [N, C]: the gradient that reaches the sum on its other way, or none
   Target dx;       // [N, C]
   Target dweight;  // [C] wide
   Target dbias;    // [C] wide
@@ -91,10 +111,10 @@ struct NormGradients {
 
 // y = softmax(scale q k^T + mask) v, never holding [T, S] for a whole head batch.
 struct AttentionArguments {
-  View q;    // [B, T, H, D]; any strides, D values together
-  View k;    // [B, S, G, D], H a multiple of G: head h reads key head h / (H / G)
-  View v;    // [B, S, G, D]
-  View y;    // [B, T, H, D] out
+  View q;  // [B, T, H, D]; any strides, D values together
+  View k;  // [B, S, G, D], H a multiple of G: head h reads key head h / (H / G)
+  View v;  // [B, S, G, D]
+  View y;  // [B, T, H, D] out
   // [B, H, T] wide out: log of the sum of exp of the scaled scores. A query that sees no key gives
   // y = 0 and lse = -infinity.
   View lse;
@@ -112,8 +132,8 @@ struct AttentionGradients {
   Target dq, dk, dv;           // like q, k, v
 };
 
-// y[n] = token_table[token[n]] + position_table[position[n]]; a token below 0 gives zeros (and no
-// gradient), a position below 0 adds nothing.
+// y[n] = token_table[token[n]] + position_table[position[n]]; a token below 0 gives zeros and
+// takes no gradient.
 struct EmbeddingArguments {
   View tokens;          // [N] i32
   View positions;       // [N] i32, or none
@@ -140,8 +160,8 @@ struct HeadLossArguments {
   View weights;  // [N] wide
   double smoothing = 0;
   double z_loss = 0;
-  View loss;     // [N] wide out, unweighted; 0 where the row does not count
-  View lse;      // [N] wide out; 0 where the row does not count
+  View loss;  // [N] wide out, unweighted; 0 where the row does not count
+  View lse;   // [N] wide out; 0 where the row does not count
   Target dx;
   Target dweight;  // wide
 };
@@ -184,7 +204,7 @@ struct OptimizerArguments {
   double gradient_scale = 1;
   double rate = 0;
   double weight_decay = 0;
-  double beta1 = 0;    // momentum for SGD
+  double beta1 = 0;  // momentum for SGD
   double beta2 = 0;
   double epsilon = 0;
   std::int64_t step = 1;  // from 1, for the bias correction
@@ -199,11 +219,11 @@ class Backend {
   virtual ~Backend();
 
   // ---- Identity and memory
-  virtual std::string device() const = 0;             // "AMD EPYC, 2 threads, avx512_bf16"
+  virtual std::string device() const = 0;  // "AMD EPYC, 2 threads, avx512_bf16"
   virtual bool supports(DType type) const = 0;
   virtual std::size_t alignment() const { return 64; }
-  virtual bool host_memory() const { return true; }   // pointers can be read by the host
-  virtual void* allocate(std::size_t bytes) = 0;      // zero-filled; Error names the size
+  virtual bool host_memory() const { return true; }  // pointers can be read by the host
+  virtual void* allocate(std::size_t bytes) = 0;     // zero-filled; Error names the size
   virtual void release(void* data, std::size_t bytes) = 0;
   virtual void upload(void* to, const void* host, std::size_t bytes);
   virtual void download(void* host, const void* from, std::size_t bytes);
@@ -253,8 +273,8 @@ class Backend {
   // ---- Optimizers and flat buffers
   virtual void adamw(const OptimizerArguments& arguments);  // Loshchilov and Hutter, 2019
   virtual void sgd(const OptimizerArguments& arguments);
-  virtual void lion(const OptimizerArguments& arguments);   // Chen et al., 2023
-  virtual double sum_of_squares(const View& x);             // in double, in a fixed order
+  virtual void lion(const OptimizerArguments& arguments);  // Chen et al., 2023
+  virtual double sum_of_squares(const View& x);            // in double, in a fixed order
   virtual void interpolate(const View& from, double amount, const View& to);  // to += a (from - to)
 };
 

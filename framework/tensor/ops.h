@@ -33,7 +33,8 @@ struct AttentionOptions {
   RandomStream random;
 };
 // q [B, T, H, D], k and v [B, S, G, D]; gives [B, T, H, D].
-Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                 const AttentionOptions& options);
 
 // tokens [N] i32, positions [N] i32 or none; gives [N, C] in the table's dtype.
 Tensor embedding(const Tensor& tokens, const Tensor& token_table, const Tensor& positions = {},

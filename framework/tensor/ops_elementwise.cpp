@@ -78,8 +78,7 @@ Tensor subtract(const Tensor& a, const Tensor& b) {
 
 Tensor multiply(const Tensor& a, const Tensor& b) {
   return noted(
-      raw_binary(Binary::multiply, a, b), a, b,
-      [b](const Tensor& dy) { return multiply(dy, b); },
+      raw_binary(Binary::multiply, a, b), a, b, [b](const Tensor& dy) { return multiply(dy, b); },
       [a](const Tensor& dy) { return multiply(dy, a); });
 }
 
@@ -132,9 +131,8 @@ Tensor square(const Tensor& x) {
 
 Tensor tanh(const Tensor& x) {
   const Tensor y = raw_unary(Unary::tanh, x);
-  return noted(y, x, [y](const Tensor& dy) {
-    return multiply(dy, subtract(constant(y, 1), square(y)));
-  });
+  return noted(y, x,
+               [y](const Tensor& dy) { return multiply(dy, subtract(constant(y, 1), square(y))); });
 }
 
 Tensor sigmoid(const Tensor& x) {
@@ -187,14 +185,12 @@ Tensor less(const Tensor& a, const Tensor& b) {
 }
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
-  const Shape shape =
-      broadcast_shape(condition.shape(), broadcast_shape(a.shape(), b.shape()));
+  const Shape shape = broadcast_shape(condition.shape(), broadcast_shape(a.shape(), b.shape()));
   Tensor y = Tensor::empty(a.shared_backend(), shape, a.dtype());
   a.backend().where(broadcast(condition.view(), shape), broadcast(a.view(), shape),
                     broadcast(b.view(), shape), y.view());
   return noted(
-      y, a, b,
-      [condition](const Tensor& dy) { return where(condition, dy, constant(dy, 0)); },
+      y, a, b, [condition](const Tensor& dy) { return where(condition, dy, constant(dy, 0)); },
       [condition](const Tensor& dy) { return where(condition, constant(dy, 0), dy); });
 }
 
@@ -226,9 +222,8 @@ Tensor sum(const Tensor& x) {
   Tensor y = Tensor::empty(x.shared_backend(), ones, x.dtype());
   x.backend().reduce(Reduce::sum, x.view(), y.view());
   const Shape shape = x.shape();
-  return noted(y.reshape({1}), x, [shape, ones](const Tensor& dy) {
-    return repeated(dy.reshape(ones), shape);
-  });
+  return noted(y.reshape({1}), x,
+               [shape, ones](const Tensor& dy) { return repeated(dy.reshape(ones), shape); });
 }
 
 Tensor mean(const Tensor& x) { return scale(sum(x), 1 / static_cast<double>(x.count())); }

@@ -47,7 +47,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v,
   const auto variable = track(y);
   Tape::current()->record({variable}, [=] {
     const Tensor dy = gathered(variable, shape);
-    AttentionGradients gradients{.forward = arguments, .dy = dy.view(), .dq = {}, .dk = {}, .dv = {}};
+    AttentionGradients gradients{
+        .forward = arguments, .dy = dy.view(), .dq = {}, .dk = {}, .dv = {}};
     gradients.forward.y = result.view();
     gradients.forward.lse = lse.view();
     gradients.forward.offset = options.offset.view();  // the closure keeps these alive

@@ -10,8 +10,8 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   bool fits = rank >= 2 && b.shape().rank() == rank && a.size(-1) == b.size(-2);
   for (int axis = 0; fits && axis < rank - 2; ++axis) fits = a.size(axis) == b.size(axis);
   if (!fits) {
-    fail("matmul needs [..., M, K] and [..., K, N] with equal leading axes, not ",
-         a.shape().text(), " and ", b.shape().text());
+    fail("matmul needs [..., M, K] and [..., K, N] with equal leading axes, not ", a.shape().text(),
+         " and ", b.shape().text());
   }
   Shape shape = a.shape();
   shape[-1] = b.size(-1);
@@ -109,8 +109,8 @@ Tensor contiguous(const Tensor& x) {
   if (!recording({&x})) return y;
   const auto variable = track(y);
   const Tensor operand = x;
-  Tape::current()->record(
-      {variable}, [=] { give_gradient(operand, gathered(variable, operand.shape())); });
+  Tape::current()->record({variable},
+                          [=] { give_gradient(operand, gathered(variable, operand.shape())); });
   return y;
 }
 
@@ -183,8 +183,8 @@ std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& widt
   std::int64_t total = 0;
   for (const std::int64_t width : widths) total += width;
   if (total != x.size(-1)) {
-    fail("split: the widths add up to ", total, " but the last axis of ", x.shape().text(),
-         " has ", x.size(-1));
+    fail("split: the widths add up to ", total, " but the last axis of ", x.shape().text(), " has ",
+         x.size(-1));
   }
   std::vector<Tensor> parts;
   std::int64_t begin = 0;

@@ -74,9 +74,8 @@ View reshaped(const View& view, const Shape& shape) {
              ": copy it with contiguous() first");
       }
     }
-    std::int64_t step = from < view.shape.rank()
-                            ? view.strides[at(std::min(from_end, view.shape.rank()) - 1)]
-                            : 1;
+    std::int64_t step =
+        from < view.shape.rank() ? view.strides[at(std::min(from_end, view.shape.rank()) - 1)] : 1;
     for (int axis = std::min(to_end, shape.rank()) - 1; axis >= to; --axis) {
       result.strides[at(axis)] = step;
       step *= shape[axis];
@@ -90,8 +89,7 @@ View reshaped(const View& view, const Shape& shape) {
 View sliced(const View& view, int axis, std::int64_t begin, std::int64_t end) {
   const int front = from_front(view, axis);
   if (begin < 0 || begin > end || end > view.shape[front]) {
-    fail("cannot take ", begin, " to ", end, " of axis ", axis, " of a tensor ",
-         view.shape.text());
+    fail("cannot take ", begin, " to ", end, " of axis ", axis, " of a tensor ", view.shape.text());
   }
   View part = view;
   part.shape[front] = end - begin;

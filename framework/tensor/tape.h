@@ -14,7 +14,7 @@ namespace lathe {
 struct Variable {
   enum class State : std::uint8_t { empty, partial, filled };
 
-  Tensor gradient;        // memory of the gradient; its meaning follows `state`
+  Tensor gradient;  // memory of the gradient; its meaning follows `state`
   State state = State::empty;
   bool parameter = false;  // the gradient lives in a flat buffer and adds up over micro-batches
   bool seed = false;       // the loss itself: its gradient is exactly 1

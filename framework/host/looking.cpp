@@ -1,0 +1,44 @@
+// lathe check, lathe show: an experiment file without running it.
+#include <lathe/host/verb.h>
+#include <lathe/run/experiment.h>
+
+#include <cstdio>
+
+namespace lathe {
+namespace {
+namespace po = boost::program_options;
+
+Experiment read(const Arguments& arguments, Registry& registry) {
+  const std::string& file = arguments.word(0, "experiment file");
+  return Experiment(file, {arguments.words.begin() + 1, arguments.words.end()}, registry);
+}
+
+void declare_check(po::options_description&) {}
+
+int check_experiment(const Arguments& arguments, Registry& registry) {
+  const Experiment experiment = read(arguments, registry);
+  std::printf("%s: every key is known and in range; id %s\n", arguments.words[0].c_str(),
+              experiment.identity().substr(0, 8).c_str());
+  return exit_done;
+}
+
+void declare_show(po::options_description& options) {
+  options.add_options()("origin", "write beside each value where it comes from");
+}
+
+int show(const Arguments& arguments, Registry& registry) {
+  const Config resolved = read(arguments, registry).resolved();
+  const std::string text = arguments.has("json")     ? resolved.to_json() + "\n"
+                           : arguments.has("origin") ? resolved.to_toml_with_origins()
+                                                     : resolved.to_toml();
+  std::fputs(text.c_str(), stdout);
+  return exit_done;
+}
+}  // namespace
+
+const Verb check_verb{"check", "FILE [key=value ...]", "check every key of an experiment file",
+                      declare_check, check_experiment};
+const Verb show_verb{"show", "FILE [key=value ...]", "print the resolved experiment", declare_show,
+                     show};
+
+}  // namespace lathe

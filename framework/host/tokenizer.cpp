@@ -1,0 +1,74 @@
+// lathe tokenizer train|encode|decode: vocabularies without an experiment.
+#include <lathe/base/file.h>
+#include <lathe/base/log.h>
+#include <lathe/data/text_files.h>
+#include <lathe/host/verb.h>
+#include <lathe/text/bpe_train.h>
+
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+
+namespace lathe {
+namespace {
+namespace po = boost::program_options;
+
+void declare(po::options_description& options) {
+  options.add_options()("size", po::value<int>()->default_value(8192),
+                        "entries of a new vocabulary")(
+      "out", po::value<std::string>()->default_value("."), "folder for tokenizer.json");
+}
+
+int encode(const Arguments& arguments) {
+  const auto tokenizer = load_tokenizer(arguments.word(1, "tokenizer"));
+  std::string text;
+  if (arguments.words.size() > 2) {
+    text = arguments.words[2];
+  } else {
+    text.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+  }
+  for (const std::int32_t id : tokenizer->encode(text)) std::printf("%d ", id);
+  std::printf("\n");
+  return exit_done;
+}
+
+int decode(const Arguments& arguments) {
+  const auto tokenizer = load_tokenizer(arguments.word(1, "tokenizer"));
+  std::vector<std::int32_t> ids;
+  for (std::size_t i = 2; i < arguments.words.size(); ++i) {
+    ids.push_back(std::stoi(arguments.words[i]));
+  }
+  std::fputs((tokenizer->decode(ids) + "\n").c_str(), stdout);
+  return exit_done;
+}
+
+int train(const Arguments& arguments) {
+  std::vector<TextFile> files;
+  if (arguments.words.size() < 2) throw UsageError("no text was given to learn from");
+  for (std::size_t i = 1; i < arguments.words.size(); ++i) {
+    for (TextFile& file : read_text_files(arguments.words[i])) files.push_back(std::move(file));
+  }
+  std::vector<std::string_view> documents;
+  for (const TextFile& file : files) documents.push_back(file.text);
+  const BpeTokenizer tokenizer = train_bpe(documents, arguments.options["size"].as<int>());
+  const std::string folder = arguments.text("out");
+  make_folders(real_files(), folder);
+  tokenizer.save(folder);
+  log_info(tokenizer.size(), " entries from ", files.size(), " files");
+  std::printf("%s\n", join(folder, "tokenizer.json").c_str());
+  return exit_done;
+}
+
+int tokenizer(const Arguments& arguments, Registry&) {
+  const std::string& action = arguments.word(0, "action (train, encode or decode)");
+  if (action == "encode") return encode(arguments);
+  if (action == "decode") return decode(arguments);
+  if (action == "train") return train(arguments);
+  throw UsageError(cat("there is no action '", action, "': train, encode or decode"));
+}
+}  // namespace
+
+const Verb tokenizer_verb{"tokenizer", "train FILES | encode T TEXT | decode T IDS",
+                          "make a vocabulary, or use one", declare, tokenizer};
+
+}  // namespace lathe

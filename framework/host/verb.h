@@ -1,0 +1,51 @@
+// A verb of the command line: one file each, listed in main.cpp.
+#pragma once
+
+#include <lathe/base/progress.h>
+#include <lathe/plugin/registry.h>
+
+#include <boost/program_options.hpp>
+
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 75 (EX_TEMPFAIL) stopped by a signal after saving.
+inline constexpr int exit_done = 0;
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_usage = 2;
+inline constexpr int exit_interrupted = 75;
+
+// Words and options behind the verb.
+struct Arguments {
+  std::vector<std::string> all;    // argv, for the manifest
+  std::vector<std::string> words;  // positional
+  boost::program_options::variables_map options;
+
+  bool has(const std::string& name) const { return options.count(name) != 0; }
+  std::string text(const std::string& name) const { return options[name].as<std::string>(); }
+  const std::string& word(std::size_t index, const char* what) const;
+  ProgressStyle progress() const;
+};
+
+// Wrong usage: the message and the verb's help go to standard error.
+struct UsageError : Error {
+  using Error::Error;
+};
+
+struct Verb {
+  const char* name;
+  const char* usage;    // "FILE [key=value ...]"
+  const char* meaning;  // one line
+  void (*declare)(boost::program_options::options_description& options);
+  int (*run)(const Arguments& arguments, Registry& registry);
+};
+
+extern const Verb run_verb, resume_verb, check_verb, show_verb, generate_verb, plugins_verb,
+    inspect_verb, tokenizer_verb;
+
+// Where plugins are searched for: --plugin-path and the folders beside the framework's library.
+PluginPlaces plugin_places(const Arguments& arguments);
+
+}  // namespace lathe

@@ -1,0 +1,59 @@
+// An experiment: a composed configuration whose every key has been checked against what the
+// plugins declare, before anything runs.
+#pragma once
+
+#include <lathe/config/compose.h>
+#include <lathe/plugin/registry.h>
+#include <lathe/run/settings.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+// A table of the experiment that a plugin fills: [model] use = "gpt".
+struct Slot {
+  std::string table;
+  std::string kind;
+  std::string fallback;  // the plugin when `use` is absent; empty: it must be named
+};
+const std::vector<Slot>& slots();
+
+class Experiment {
+ public:
+  // Reads and validates; throws an Error that lists every fault.
+  Experiment(const std::filesystem::path& file, const std::vector<std::string>& arguments,
+             Registry& registry);
+  // From the resolved configuration of an earlier run.
+  Experiment(Config resolved, std::string name, Registry& registry);
+
+  const Config& config() const { return config_; }         // defaults not written out
+  Config resolved() const;                                 // with every default
+  const std::string& name() const { return name_; }        // the file's stem
+  const std::string& variant() const { return variant_; }  // "full", or names joined by "+"
+  const std::vector<std::string>& files() const { return files_; }
+  std::uint64_t seed() const { return static_cast<std::uint64_t>(TopSettings(config_).seed); }
+
+  std::string plugin_of(const std::string& table) const;
+  Config table(const std::string& name) const;  // empty where absent
+
+  // Hash of what decides results: the configuration without runtime keys and seed, and the
+  // versions of the plugins. 64 hexadecimal digits.
+  std::string identity() const;
+  // <runs>/<name>/<variant>-<id8>/s<seed>
+  std::filesystem::path folder() const;
+
+ private:
+  void validate() const;
+  std::vector<std::string> faults() const;
+  Schema schema_of_table(const std::string& table) const;
+
+  Config config_;
+  std::string name_;
+  std::string variant_ = "full";
+  std::vector<std::string> files_;
+  Registry& registry_;
+};
+
+}  // namespace lathe

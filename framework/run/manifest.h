@@ -1,0 +1,31 @@
+// manifest.json: what made a run, so that it can be made again.
+#pragma once
+
+#include <lathe/run/session.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+struct ManifestRequest {
+  std::vector<std::string> arguments;  // argv
+  std::filesystem::path folder;        // of the run
+  std::filesystem::path work_folder;
+};
+
+// Writes manifest.json and resolved.toml: configuration and its hash, seeds, git commit and
+// uncommitted changes, hashes of host, plugins and data, compiler, processor, threads.
+void write_manifest(const ManifestRequest& request, const Experiment& experiment,
+                    const Session& session, Registry& registry);
+
+// The working folder noted in a run's manifest.
+std::filesystem::path work_folder_of(const std::filesystem::path& run);
+
+// status: {"state": "running", "step": 120, ...}, replaced as a whole.
+void write_status(const std::filesystem::path& folder, const std::string& state, std::int64_t step,
+                  const std::string& reason = {});
+std::string status_of(const std::filesystem::path& folder);  // "" when there is none
+
+}  // namespace lathe

@@ -1,0 +1,219 @@
+#include <lathe/run/run.h>
+
+#include <lathe/base/clock.h>
+#include <lathe/base/log.h>
+#include <lathe/base/signal.h>
+#include <lathe/learn/generation.h>
+#include <lathe/run/manifest.h>
+#include <lathe/run/run_folder.h>
+#include <lathe/run/state_files.h>
+
+#include <cmath>
+
+namespace lathe {
+namespace {
+
+// One run from its first line to its last. The members are made in the order in which they are
+// needed, and everything that happens at a step stands in train().
+class Running {
+ public:
+  Running(const Experiment& experiment, Registry& registry, const RunRequest& request,
+          RunFolder& folder)
+      : experiment_(experiment),
+        registry_(registry),
+        request_(request),
+        folder_(folder),
+        checkpoint_(experiment.table("checkpoint")),
+        sample_(experiment.table("sample")),
+        found_(find_newest_verified(real_files(), (folder.path() / "checkpoints").string())),
+        session_(experiment, registry,
+                 {.work_folder = request.work_folder,
+                  .tokenizer_folder = found_ ? folder.path() : std::filesystem::path()}),
+        trainer_(session_) {}
+
+  RunResult train();
+
+ private:
+  void begin();
+  void describe() const;
+  void report(const StepReport& report, Progress& progress);
+  void evaluate();
+  void save();
+  void sample();
+  bool due(std::int64_t every) const { return every > 0 && trainer_.state.step % every == 0; }
+
+  const Experiment& experiment_;
+  Registry& registry_;
+  const RunRequest& request_;
+  RunFolder& folder_;
+  CheckpointSettings checkpoint_;
+  SampleSettings sample_;
+  FoundCheckpoint found_;
+  Session session_;
+  Trainer trainer_;
+  RunResult result_;
+  std::int64_t evaluated_ = -1;
+  std::int64_t saved_ = -1;
+  std::int64_t sampled_ = -1;
+  double report_time_ = 0;
+  double report_tokens_ = 0;
+};
+
+void Running::begin() {
+  if (found_) {
+    load_state(found_.path, trainer_, session_.parameters);
+    saved_ = trainer_.state.step;
+    log_info("going on from ", found_.path, " at step ", trainer_.state.step);
+  } else {
+    if (!session_.train.start.empty()) {
+      const std::string start = (request_.work_folder / session_.train.start).string();
+      load_weights(checkpoint_of(start, true), session_.parameters);
+      log_info("starting from the weights of ", start);
+    }
+    session_.tokenizer->save(folder_.path());
+    write_manifest({.arguments = request_.arguments,
+                    .folder = folder_.path(),
+                    .work_folder = request_.work_folder},
+                   experiment_, session_, registry_);
+  }
+  folder_.open(found_ ? std::optional(trainer_.state.step) : std::nullopt);
+  write_status(folder_.path(), "running", trainer_.state.step);
+  describe();
+}
+
+void Running::describe() const {
+  const TrainSettings& train = session_.train;
+  log_info("run ", folder_.path().string());
+  log_info(session_.backend->device(), "; model '", experiment_.plugin_of("model"), "' with ",
+           session_.parameters.count(), " parameters in ", train.precision, "; vocabulary of ",
+           session_.tokenizer->size());
+  log_info(train.steps, " steps of ", train.accumulation, " x ", train.batch, " x ", train.length,
+           " tokens");
+}
+
+RunResult Running::train() {
+  begin();
+  const StopRequest stop;
+  const TrainSettings& settings = session_.train;
+  Progress progress("train", settings.steps, request_.progress, trainer_.state.step);
+  report_time_ = steady_seconds();
+  report_tokens_ = trainer_.state.tokens;
+  result_.end = RunResult::End::finished;
+  while (trainer_.state.step < settings.steps) {
+    const StepReport step = trainer_.step();
+    report(step, progress);
+    if (session_.validation && due(session_.evaluate.every)) evaluate();
+    if (due(sample_.every)) sample();
+    if (due(checkpoint_.every)) save();
+    if (trainer_.out_of_patience()) {
+      result_.end = RunResult::End::early_stop;
+      log_info("no better ", session_.evaluate.best, " in ", session_.evaluate.patience,
+               " evaluations: stopping at step ", trainer_.state.step);
+      break;
+    }
+    if (stop.requested() && trainer_.state.step < settings.steps) {
+      result_.end = RunResult::End::interrupted;
+      break;
+    }
+  }
+  if (result_.end != RunResult::End::interrupted) {
+    if (session_.validation) evaluate();
+    sample();
+  }
+  save();
+  progress.finish();
+  result_.step = trainer_.state.step;
+  result_.folder = folder_.path();
+  const bool interrupted = result_.end == RunResult::End::interrupted;
+  write_status(folder_.path(), interrupted ? "interrupted" : "done", trainer_.state.step);
+  return result_;
+}
+
+void Running::report(const StepReport& step, Progress& progress) {
+  const TrainState& state = trainer_.state;
+  const double now = steady_seconds();
+  const double rate = (state.tokens - report_tokens_) / std::max(now - report_time_, 1e-9);
+  progress.update(state.step, {{"loss", step.loss}, {"tokens/s", rate}});
+  if (!due(session_.train.log_every) && state.step != session_.train.steps) return;
+  std::vector<MetricValue> values = {{"train/loss", step.loss},
+                                     {"train/gradient_norm", step.gradient_norm},
+                                     {"train/rate", step.rate},
+                                     {"train/tokens", state.tokens},
+                                     {"speed/tokens_per_second", rate}};
+  for (const Metric& metric : step.metrics) {
+    if (metric.weight > 0) values.emplace_back("train/" + metric.name, metric.sum / metric.weight);
+  }
+  folder_.metrics(state.step, values);
+  report_time_ = now;
+  report_tokens_ = state.tokens;
+}
+
+void Running::evaluate() {
+  if (evaluated_ == trainer_.state.step) return;
+  evaluated_ = trainer_.state.step;
+  const Evaluation evaluation = trainer_.evaluate();
+  const bool best = trainer_.note(evaluation);
+  std::vector<MetricValue> values;
+  std::string text = cat("step ", trainer_.state.step, ": validation");
+  for (const auto& [name, value] : evaluation.values) {
+    values.emplace_back("eval/" + name, value);
+    text += cat(" ", name, " ", std::round(value * 1e4) / 1e4);
+  }
+  folder_.metrics(trainer_.state.step, values);
+  log_info(text, best ? " (best)" : "");
+  result_.values = evaluation.values;
+  if (best) {
+    save();
+    folder_.checkpoints().mark_best(trainer_.state.step);
+  }
+}
+
+void Running::save() {
+  if (saved_ == trainer_.state.step) return;
+  const StateFiles state(trainer_, session_.parameters);
+  folder_.checkpoints().save(trainer_.state.step, state.files());
+  saved_ = trainer_.state.step;
+  write_status(folder_.path(), "running", trainer_.state.step);
+}
+
+void Running::sample() {
+  if (sample_.prompts.empty() || sampled_ == trainer_.state.step) return;
+  sampled_ = trainer_.state.step;
+  const Trainer::Averaged averaged(trainer_);
+  const Generator generator(*session_.model, session_.parameters, *session_.tokenizer);
+  const Config wishes = Config::table({})
+                            .with("tokens", Config::integer(sample_.tokens))
+                            .with("temperature", Config::number(sample_.temperature))
+                            .with("top_k", Config::integer(sample_.top_k));
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const std::string& prompt : sample_.prompts) {
+    prompts.push_back(session_.tokenizer->encode(prompt));
+  }
+  const std::vector<Completion> completions =
+      generator.complete(prompts, GenerationOptions(wishes), session_.seed);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    folder_.sample(trainer_.state.step, sample_.prompts[i], completions[i].text);
+    log_info("sample: ", sample_.prompts[i], completions[i].text);
+  }
+}
+
+}  // namespace
+
+RunResult run(const Experiment& experiment, Registry& registry, const RunRequest& request) {
+  const std::filesystem::path path = request.folder.empty() ? experiment.folder() : request.folder;
+  RunFolder folder(path, CheckpointSettings(experiment.table("checkpoint")).keep);
+  if (request.again) folder.clear();
+  if (status_of(path) == "done") {
+    return {.end = RunResult::End::already_finished, .folder = path};
+  }
+  try {
+    Running running(experiment, registry, request, folder);
+    return running.train();
+  } catch (const std::exception& error) {
+    log_error(error.what());
+    write_status(path, "failed", -1, error.what());
+    throw;
+  }
+}
+
+}  // namespace lathe

@@ -1,0 +1,62 @@
+#include <lathe/run/run_folder.h>
+
+#include <lathe/base/file.h>
+#include <lathe/base/json.h>
+#include <lathe/base/log.h>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace lathe {
+
+RunFolder::RunFolder(const std::filesystem::path& path, int keep_checkpoints)
+    : path_(path), keep_(keep_checkpoints) {
+  make_folders(real_files(), path.string());
+  const std::string lock = (path / "lock").string();
+  lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_ < 0) fail_on_file("open", lock, errno);
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    close(lock_);
+    fail(path.string(), ": another process works on this run; wait for it, or stop it first");
+  }
+  set_log_file((path / "log.txt").string());
+  checkpoints_ =
+      std::make_unique<Checkpoints>(real_files(), (path / "checkpoints").string(), keep_);
+}
+
+RunFolder::~RunFolder() {
+  set_log_file("");
+  close(lock_);
+}
+
+void RunFolder::clear() {
+  for (const std::string& name : list_folder(real_files(), path_.string())) {
+    if (name != "lock" && name != "log.txt") remove_all(real_files(), (path_ / name).string());
+  }
+  checkpoints_ =
+      std::make_unique<Checkpoints>(real_files(), (path_ / "checkpoints").string(), keep_);
+}
+
+void RunFolder::open(std::optional<std::int64_t> keep_through) {
+  metrics_ =
+      std::make_unique<MetricsFile>(real_files(), (path_ / "metrics.jsonl").string(), keep_through);
+  events_ = std::make_unique<EventWriter>(real_files(), path_.string(), keep_through);
+}
+
+void RunFolder::metrics(std::int64_t step, std::span<const MetricValue> values) {
+  metrics_->write(step, values);
+  for (const auto& [name, value] : values) events_->scalar(name, value, step);
+  events_->flush();
+}
+
+void RunFolder::sample(std::int64_t step, std::string_view prompt, std::string_view text) {
+  const Json line = {{"step", step}, {"prompt", prompt}, {"text", text}};
+  File file(real_files(), (path_ / "samples.jsonl").string(), OpenFor::appending);
+  file.write(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  file.close();
+}
+
+}  // namespace lathe

@@ -1,0 +1,47 @@
+// The files of a run while it goes on: metrics, events, samples, log, status, and the lock that
+// keeps a second process out.
+#pragma once
+
+#include <lathe/io/checkpoint.h>
+#include <lathe/io/events.h>
+#include <lathe/io/metrics_file.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lathe {
+
+class RunFolder {
+ public:
+  // Makes the folder and locks it; an Error when another process works in it.
+  RunFolder(const std::filesystem::path& path, int keep_checkpoints);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  // Opens metrics and events; with a step, what later steps wrote is dropped.
+  void open(std::optional<std::int64_t> keep_through);
+  // Everything but the lock and the log goes, for a run that is done anew.
+  void clear();
+
+  void metrics(std::int64_t step, std::span<const MetricValue> values);
+  void sample(std::int64_t step, std::string_view prompt, std::string_view text);
+
+  const std::filesystem::path& path() const { return path_; }
+  Checkpoints& checkpoints() { return *checkpoints_; }
+
+ private:
+  std::filesystem::path path_;
+  int lock_ = -1;
+  int keep_;
+  std::unique_ptr<Checkpoints> checkpoints_;
+  std::unique_ptr<MetricsFile> metrics_;
+  std::unique_ptr<EventWriter> events_;
+};
+
+}  // namespace lathe

@@ -1,0 +1,153 @@
+#include <lathe/run/state_files.h>
+
+#include <lathe/base/json.h>
+#include <lathe/io/safetensors.h>
+
+#include <cstring>
+
+namespace lathe {
+namespace {
+Tensor window(const Tensor& flat, const Parameter& parameter) {
+  const std::int64_t end = parameter.offset + parameter.shape.count();
+  return Tensor(flat.storage(), sliced(flat.view(), 0, parameter.offset, end));
+}
+
+std::vector<std::int64_t> extents(const Shape& shape) {
+  std::vector<std::int64_t> all;
+  for (int axis = 0; axis < shape.rank(); ++axis) all.push_back(shape[axis]);
+  return all;
+}
+
+std::size_t byte_count(const View& view) {
+  return static_cast<std::size_t>(view.count()) * size_of(view.dtype);
+}
+
+// Copies a tensor of the file into the window of a flat buffer; shape and type must agree.
+void read_into(const TensorFile& file, const std::string& name, const Parameter& parameter,
+               const Tensor& flat) {
+  const TensorEntry& entry = file.at(name, extents(parameter.shape));
+  const View to = window(flat, parameter).view();
+  const std::size_t count = static_cast<std::size_t>(to.count());
+  Backend& backend = flat.backend();
+  if (to.dtype == DType::f64 && entry.type == TensorType::F64) {
+    std::vector<double> exact(count);
+    std::memcpy(exact.data(), entry.bytes.data(), entry.bytes.size());
+    backend.upload(to.data, exact.data(), byte_count(to));
+    return;
+  }
+  std::vector<float> values(count);
+  read_floats(entry, values);
+  if (to.dtype == DType::f64) {
+    const std::vector<double> wide(values.begin(), values.end());
+    backend.upload(to.data, wide.data(), byte_count(to));
+  } else {
+    backend.upload(to.data, values.data(), byte_count(to));
+  }
+}
+
+void read_all(const std::string& path, const std::string& prefix, const Parameters& parameters,
+              const Tensor& flat) {
+  const TensorFile file = open_tensors(path);
+  for (const Parameter& parameter : parameters.all()) {
+    read_into(file, prefix + parameter.name, parameter, flat);
+  }
+}
+}  // namespace
+
+void StateFiles::add(const std::string& name,
+                     const std::vector<std::pair<std::string, Tensor>>& flats,
+                     const Parameters& parameters) {
+  std::vector<TensorEntry> entries;
+  for (const auto& [prefix, flat] : flats) {
+    for (const Parameter& parameter : parameters.all()) {
+      const View view = window(flat, parameter).view();
+      const auto* data = static_cast<const std::byte*>(view.data);
+      if (!flat.backend().host_memory()) {
+        copies_.push_back(std::make_shared<std::vector<std::byte>>(byte_count(view)));
+        flat.backend().download(copies_.back()->data(), view.data, byte_count(view));
+        data = copies_.back()->data();
+      }
+      entries.push_back({.name = prefix + parameter.name,
+                         .type = tensor_type(view.dtype),
+                         .shape = extents(parameter.shape),
+                         .bytes = {data, byte_count(view)}});
+    }
+  }
+  const auto layout = std::make_shared<TensorLayout>(entries);
+  files_.push_back({.name = name,
+                    .size = layout->size(),
+                    .produce = [layout](const ByteSink& sink) { layout->write(sink); }});
+}
+
+StateFiles::StateFiles(const Trainer& trainer, const Parameters& parameters) {
+  add("weights.safetensors", {{"", parameters.master()}}, parameters);
+  if (trainer.average) add("average.safetensors", {{"", trainer.average}}, parameters);
+  std::vector<std::pair<std::string, Tensor>> moments;
+  if (trainer.first) moments.emplace_back("first.", trainer.first);
+  if (trainer.second) moments.emplace_back("second.", trainer.second);
+  if (!moments.empty()) add("optimizer.safetensors", moments, parameters);
+  const TrainState& state = trainer.state;
+  const Json json = {{"step", state.step},
+                     {"tokens", state.tokens},
+                     {"best", state.best},
+                     {"best_step", state.best_step},
+                     {"evaluations_since_best", state.evaluations_since_best}};
+  files_.push_back(CheckpointFile::text("state.json", json.dump(2) + "\n"));
+}
+
+void load_state(const std::string& folder, Trainer& trainer, Parameters& parameters) {
+  read_all(join(folder, "weights.safetensors"), "", parameters, parameters.master());
+  if (trainer.average)
+    read_all(join(folder, "average.safetensors"), "", parameters, trainer.average);
+  const std::string moments = join(folder, "optimizer.safetensors");
+  if (trainer.first) read_all(moments, "first.", parameters, trainer.first);
+  if (trainer.second) read_all(moments, "second.", parameters, trainer.second);
+  parameters.refresh();
+  const std::string path = join(folder, "state.json");
+  const Json json = read_json(path);
+  try {
+    trainer.state = {
+        .step = json.at("step").get<std::int64_t>(),
+        .tokens = json.at("tokens").get<double>(),
+        .best = json.at("best").get<double>(),
+        .best_step = json.at("best_step").get<std::int64_t>(),
+        .evaluations_since_best = json.at("evaluations_since_best").get<std::int64_t>()};
+  } catch (const nlohmann::json::exception& error) {
+    fail(path, ": is not the state of a run (", error.what(), ")");
+  }
+}
+
+void load_weights(const std::string& folder, Parameters& parameters) {
+  const std::string averaged = join(folder, "average.safetensors");
+  const std::string path = exists(averaged) ? averaged : join(folder, "weights.safetensors");
+  read_all(path, "", parameters, parameters.master());
+  parameters.refresh();
+}
+
+std::string checkpoint_of(const std::string& path, bool best) {
+  if (exists(join(path, "state.json"))) {
+    verify_checkpoint(real_files(), path);
+    return path;
+  }
+  const std::string folder = join(path, "checkpoints");
+  if (!exists(folder)) {
+    fail(path, ": is neither a run nor a checkpoint (there is no 'checkpoints' in it)");
+  }
+  if (best) {
+    const Checkpoints checkpoints(real_files(), folder, 1);
+    if (const auto step = checkpoints.best()) {
+      const std::string chosen = checkpoints.path_of(*step);
+      verify_checkpoint(real_files(), chosen);
+      return chosen;
+    }
+  }
+  const FoundCheckpoint found = find_newest_verified(real_files(), folder);
+  if (found) return found.path;
+  std::string reasons;
+  for (const auto& rejected : found.rejected) {
+    reasons += cat("\n  ", rejected.path, ": ", rejected.reason);
+  }
+  fail(folder, ": no checkpoint that can be trusted", reasons);
+}
+
+}  // namespace lathe

@@ -1,0 +1,37 @@
+// The state of a training run as the files of a checkpoint, and back.
+#pragma once
+
+#include <lathe/io/checkpoint.h>
+#include <lathe/run/trainer.h>
+
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+// weights.safetensors (master weights by name), average.safetensors (with EMA),
+// optimizer.safetensors (first.* and second.*), state.json.
+//
+// The files view the run's own memory: save them before the next step.
+class StateFiles {
+ public:
+  StateFiles(const Trainer& trainer, const Parameters& parameters);
+  const std::vector<CheckpointFile>& files() const { return files_; }
+
+ private:
+  void add(const std::string& name, const std::vector<std::pair<std::string, Tensor>>& flats,
+           const Parameters& parameters);
+
+  std::vector<CheckpointFile> files_;
+  std::vector<std::shared_ptr<std::vector<std::byte>>> copies_;  // of device memory
+};
+
+// Everything, for going on. `folder` is a verified checkpoint.
+void load_state(const std::string& folder, Trainer& trainer, Parameters& parameters);
+// The weights alone (the averaged ones, if there are any), for generation or a new start.
+void load_weights(const std::string& folder, Parameters& parameters);
+
+// The checkpoint meant by a path: itself, a run folder (its best, else its newest verified).
+std::string checkpoint_of(const std::string& path, bool best);
+
+}  // namespace lathe

@@ -1,0 +1,75 @@
+// One optimizer step after the other: the middle of every run, without files and messages.
+#pragma once
+
+#include <lathe/run/session.h>
+#include <lathe/tensor/arena.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+// What a step reports.
+struct StepReport {
+  double loss = 0;           // per unit of weight
+  double gradient_norm = 0;  // before clipping
+  double rate = 0;
+  double tokens = 0;  // places that were fed
+  std::vector<Metric> metrics;
+};
+
+// An evaluation: the loss and what else the objective measures, by name.
+struct Evaluation {
+  std::vector<std::pair<std::string, double>> values;
+  double value(const std::string& name) const;  // Error with the names there are
+};
+
+// All that decides how a run goes on. Feeds and random streams are functions of the step.
+struct TrainState {
+  std::int64_t step = 0;  // steps done
+  double tokens = 0;
+  double best = 0;
+  std::int64_t best_step = -1;
+  std::int64_t evaluations_since_best = 0;
+};
+
+class Trainer {
+ public:
+  explicit Trainer(Session& session);
+
+  // Step number state.step; raises it by one. A loss or gradient that is not finite is an Error,
+  // and changes nothing.
+  StepReport step();
+  Evaluation evaluate();
+  // Whether the evaluation is the best so far; keeps the count for early stopping.
+  bool note(const Evaluation& evaluation);
+  bool out_of_patience() const;
+
+  TrainState state;
+  Tensor first, second;  // moments; empty when the optimizer has none
+  Tensor average;        // of the weights; empty without EMA
+  Arena& arena() { return arena_; }
+
+  // Averaged weights in place of the trained ones, while it lives; nothing without EMA.
+  class Averaged {
+   public:
+    explicit Averaged(Trainer& trainer);
+    ~Averaged();
+    Averaged(const Averaged&) = delete;
+    Averaged& operator=(const Averaged&) = delete;
+
+   private:
+    void exchange();
+    Trainer& trainer_;
+  };
+
+ private:
+  ObjectivePass pass(bool training, std::int64_t micro) const;
+  void update(double scale, double factor);
+
+  Session& session_;
+  Arena arena_;
+};
+
+}  // namespace lathe

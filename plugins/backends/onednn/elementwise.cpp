@@ -1,0 +1,247 @@
+// Fine-grained elementwise ops, on any strides.
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/elementwise.h"
+#include "onednn.h"
+#include "strided.h"
+
+namespace lathe {
+namespace {
+
+constexpr double gelu_slope = 0.7978845608028654;  // sqrt(2 / pi)
+
+float apply(Unary op, float x) {
+  switch (op) {
+    case Unary::negate:
+      return -x;
+    case Unary::exp:
+      return std::exp(x);
+    case Unary::log:
+      return std::log(x);
+    case Unary::sqrt:
+      return std::sqrt(x);
+    case Unary::rsqrt:
+      return 1 / std::sqrt(x);
+    case Unary::square:
+      return x * x;
+    case Unary::tanh:
+      return std::tanh(x);
+    case Unary::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Unary::relu:
+      return x > 0 ? x : 0;
+    case Unary::abs:
+      return std::abs(x);
+    case Unary::gelu_tanh: {
+      const double wide = static_cast<double>(x);
+      return static_cast<float>(
+          0.5 * wide * (1 + std::tanh(gelu_slope * (wide + 0.044715 * wide * wide * wide))));
+    }
+    case Unary::gelu_erf:
+      return static_cast<float>(0.5 * static_cast<double>(x) *
+                                std::erfc(-static_cast<double>(x) * 0.7071067811865476));
+    case Unary::silu:
+      return x / (1 + std::exp(-x));
+  }
+  return 0;
+}
+
+float apply(Binary op, float a, float b) {
+  switch (op) {
+    case Binary::add:
+      return a + b;
+    case Binary::subtract:
+      return a - b;
+    case Binary::multiply:
+      return a * b;
+    case Binary::divide:
+      return a / b;
+    case Binary::maximum:
+      return std::isnan(a) || a > b ? a : b;
+    case Binary::minimum:
+      return std::isnan(a) || a < b ? a : b;
+    case Binary::power:
+      return std::pow(a, b);
+    case Binary::less:
+      return a < b ? 1 : 0;
+    case Binary::equal:
+      return a == b ? 1 : 0;
+  }
+  return 0;
+}
+
+bool dense_floats(const View& a, const View& b, const View& y) {
+  return a.dtype != DType::i32 && a.dtype == b.dtype && a.dtype == y.dtype && a.is_dense() &&
+         b.is_dense() && y.is_dense() && a.shape == y.shape && b.shape == y.shape;
+}
+
+// y[i] = f(a[i], b[i]) in f32; the operation is fixed outside of the loop.
+template <class T, class F>
+void binary_loop(const View& a, const View& b, const View& y, const F& f) {
+  const std::int64_t inner = inner_size(y.shape);
+  const std::int64_t a_step = inner_stride(a);
+  const std::int64_t b_step = inner_stride(b);
+  const std::int64_t y_step = inner_stride(y);
+  for_each_row<3>(y.shape, {&a.strides, &b.strides, &y.strides},
+                  [&](const std::array<std::int64_t, 3>& at, std::int64_t) {
+                    const T* left = a.as<T>() + at[0];
+                    const T* right = b.as<T>() + at[1];
+                    T* out = y.as<T>() + at[2];
+                    for (std::int64_t i = 0; i < inner; ++i) {
+                      out[i * y_step] =
+                          from_float<T>(f(to_float(left[i * a_step]), to_float(right[i * b_step])));
+                    }
+                  });
+}
+
+template <class T>
+void binary_of(Binary op, const View& a, const View& b, const View& y) {
+  switch (op) {
+    case Binary::add:
+      return binary_loop<T>(a, b, y, [](float l, float r) { return l + r; });
+    case Binary::subtract:
+      return binary_loop<T>(a, b, y, [](float l, float r) { return l - r; });
+    case Binary::multiply:
+      return binary_loop<T>(a, b, y, [](float l, float r) { return l * r; });
+    default:
+      return binary_loop<T>(a, b, y, [op](float l, float r) { return apply(op, l, r); });
+  }
+}
+
+template <class From, class To>
+To converted(From value) {
+  if constexpr (std::is_same_v<From, To>) {
+    return value;
+  } else if constexpr (std::is_same_v<From, bf16>) {
+    return static_cast<To>(static_cast<float>(value));
+  } else if constexpr (std::is_same_v<To, bf16>) {
+    return bf16(static_cast<float>(value));
+  } else {
+    return static_cast<To>(value);
+  }
+}
+}  // namespace
+
+void OnednnBackend::copy(const View& from, const View& to) {
+  const bool dense = from.is_dense() && to.is_dense();
+  if (dense && from.dtype != to.dtype && from.dtype != DType::i32 && to.dtype != DType::i32 &&
+      from.dtype != DType::f64 && to.dtype != DType::f64) {
+    kernels::cast({.from = from.dtype,
+                   .to = to.dtype,
+                   .count = static_cast<std::size_t>(from.count()),
+                   .x = from.data,
+                   .y = to.data});
+    return;
+  }
+  const std::int64_t inner = inner_size(to.shape);
+  const std::int64_t from_step = inner_stride(from);
+  const std::int64_t to_step = inner_stride(to);
+  with_type(from.dtype, [&](auto source) {
+    with_type(to.dtype, [&](auto target) {
+      using From = decltype(source);
+      using To = decltype(target);
+      for_each_row<2>(to.shape, {&from.strides, &to.strides},
+                      [&](const std::array<std::int64_t, 2>& at, std::int64_t) {
+                        const From* in = from.as<From>() + at[0];
+                        To* out = to.as<To>() + at[1];
+                        for (std::int64_t i = 0; i < inner; ++i) {
+                          out[i * to_step] = converted<From, To>(in[i * from_step]);
+                        }
+                      });
+    });
+  });
+}
+
+void OnednnBackend::fill(const View& to, double value) {
+  const std::int64_t inner = inner_size(to.shape);
+  const std::int64_t step = inner_stride(to);
+  with_type(to.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const T filling = converted<double, T>(value);
+    for_each_row<1>(to.shape, {&to.strides},
+                    [&](const std::array<std::int64_t, 1>& at, std::int64_t) {
+                      T* out = to.as<T>() + at[0];
+                      for (std::int64_t i = 0; i < inner; ++i) out[i * step] = filling;
+                    });
+  });
+}
+
+void OnednnBackend::unary(Unary op, const View& x, const View& y) {
+  const std::int64_t inner = inner_size(y.shape);
+  const std::int64_t x_step = inner_stride(x);
+  const std::int64_t y_step = inner_stride(y);
+  with_type(y.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    for_each_row<2>(y.shape, {&x.strides, &y.strides},
+                    [&](const std::array<std::int64_t, 2>& at, std::int64_t) {
+                      const T* in = x.as<T>() + at[0];
+                      T* out = y.as<T>() + at[1];
+                      for (std::int64_t i = 0; i < inner; ++i) {
+                        out[i * y_step] = from_float<T>(apply(op, to_float(in[i * x_step])));
+                      }
+                    });
+  });
+}
+
+void OnednnBackend::binary(Binary op, const View& a, const View& b, const View& y) {
+  if (op == Binary::add && dense_floats(a, b, y)) {
+    kernels::add({.dtype = a.dtype,
+                  .count = static_cast<std::size_t>(a.count()),
+                  .a = a.data,
+                  .b = b.data,
+                  .y = y.data});
+    return;
+  }
+  with_type(y.dtype, [&](auto tag) { binary_of<decltype(tag)>(op, a, b, y); });
+}
+
+void OnednnBackend::where(const View& condition, const View& a, const View& b, const View& y) {
+  const std::int64_t inner = inner_size(y.shape);
+  with_type(condition.dtype, [&](auto truth) {
+    with_type(y.dtype, [&](auto tag) {
+      using Truth = decltype(truth);
+      using T = decltype(tag);
+      for_each_row<4>(y.shape, {&condition.strides, &a.strides, &b.strides, &y.strides},
+                      [&](const std::array<std::int64_t, 4>& at, std::int64_t) {
+                        const Truth* chosen = condition.as<Truth>() + at[0];
+                        const T* left = a.as<T>() + at[1];
+                        const T* right = b.as<T>() + at[2];
+                        T* out = y.as<T>() + at[3];
+                        for (std::int64_t i = 0; i < inner; ++i) {
+                          const bool first = to_float(chosen[i * inner_stride(condition)]) != 0;
+                          out[i * inner_stride(y)] =
+                              first ? left[i * inner_stride(a)] : right[i * inner_stride(b)];
+                        }
+                      });
+    });
+  });
+}
+
+void OnednnBackend::dropout(const View& x, float probability, const RandomStream& random,
+                            const Target& y) {
+  const std::int64_t inner = inner_size(x.shape);
+  const std::int64_t x_step = inner_stride(x);
+  const std::int64_t y_step = inner_stride(y.view);
+  const float kept = 1 / (1 - probability);
+  with_type(x.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    for_each_row<2>(x.shape, {&x.strides, &y.view.strides},
+                    [&](const std::array<std::int64_t, 2>& at, std::int64_t row) {
+                      const T* in = x.as<T>() + at[0];
+                      T* out = y.view.as<T>() + at[1];
+                      PhiloxBlock block{};
+                      for (std::int64_t i = 0; i < inner; ++i) {
+                        const auto index = static_cast<std::uint64_t>(row * inner + i);
+                        if (i == 0 || index % 4 == 0) block = random.block(index / 4);
+                        const bool drop =
+                            static_cast<float>(block[index % 4] >> 8) * 0x1p-24F < probability;
+                        const float value = drop ? 0 : to_float(in[i * x_step]) * kept;
+                        const float before = y.add ? to_float(out[i * y_step]) : 0;
+                        out[i * y_step] = from_float<T>(before + value);
+                      }
+                    });
+  });
+}
+
+}  // namespace lathe
