@@ -1,4 +1,4 @@
-# lathe_add_plugin(NAME SOURCES a.cpp ... [LINK targets ...])
+# lathe_add_plugin(NAME SOURCES a.cpp ... [LINK targets ...] [OUTPUT folder])
 #
 # One plugin: a shared library that is loaded by name. It exports its descriptor and nothing else,
 # so that two plugins can never see each other's symbols, and it must find all its own symbols when
@@ -19,5 +19,6 @@ function(lathe_add_plugin name)
   target_link_libraries(${target} PRIVATE lathe_options lathe_warnings lathe ${plugin_LINK})
   target_link_options(${target} PRIVATE
     -Wl,-z,defs -Wl,--version-script=${CMAKE_SOURCE_DIR}/framework/cmake/plugin.map)
+  set_property(GLOBAL APPEND PROPERTY LATHE_PLUGIN_TARGETS ${target})
   install(TARGETS ${target} LIBRARY DESTINATION lib/lathe/plugins)
 endfunction()

@@ -204,7 +204,7 @@ RunResult run(const Experiment& experiment, Registry& registry, const RunRequest
   RunFolder folder(path, CheckpointSettings(experiment.table("checkpoint")).keep);
   if (request.again) folder.clear();
   if (status_of(path) == "done") {
-    return {.end = RunResult::End::already_finished, .folder = path};
+    return {.end = RunResult::End::already_finished, .folder = path, .step = 0, .values = {}};
   }
   try {
     Running running(experiment, registry, request, folder);
