@@ -14,10 +14,8 @@ if(LATHE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${LATHE_CCACHE})
 endif()
 
-# <lathe/room/file.h> is framework/room/file.h.
-set(LATHE_INCLUDE ${CMAKE_BINARY_DIR}/include)
-file(MAKE_DIRECTORY ${LATHE_INCLUDE})
-file(CREATE_LINK ${CMAKE_SOURCE_DIR}/framework ${LATHE_INCLUDE}/lathe SYMBOLIC)
+# <lathe/room/file.h> is framework/room/file.h, by the link framework/include/lathe.
+set(LATHE_INCLUDE ${CMAKE_SOURCE_DIR}/framework/include)
 
 # One place for the things that a program needs at run time: the build tree looks like an
 # installed prefix.
