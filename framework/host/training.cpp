@@ -66,11 +66,12 @@ int resume(const Arguments& arguments, Registry& registry) {
     fail(folder.string(), ": is not a run (it has no resolved.toml)");
   }
   const std::vector<std::string> changes(arguments.words.begin() + 1, arguments.words.end());
-  const Experiment experiment((folder / "resolved.toml"), changes, registry);
+  const ManifestNotes notes = read_manifest(folder);
+  const Experiment experiment(folder / "resolved.toml", changes, registry, notes.experiment);
   return finish(run(experiment, registry,
                     {.arguments = arguments.all,
                      .folder = folder,
-                     .work_folder = work_folder_of(folder),
+                     .work_folder = notes.work_folder,
                      .again = false,
                      .progress = arguments.progress()}),
                 arguments);

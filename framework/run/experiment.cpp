@@ -17,8 +17,8 @@ const std::map<std::string, Schema>& loop_tables() {
   return tables;
 }
 
-// Tables that other verbs read: explicit plugin files, and the plan of a study.
-constexpr std::string_view foreign_tables[] = {"plugins", "sweep", "ablation", "claim", "reward"};
+// Explicit plugin files: names chosen by the user, read by the registry.
+constexpr std::string_view plugin_files = "plugins";
 
 // The keys outside of all tables, and the tables themselves.
 Schema top_schema() {
@@ -50,7 +50,11 @@ const std::vector<Slot>& slots() {
 
 Experiment::Experiment(const std::filesystem::path& file, const std::vector<std::string>& arguments,
                        Registry& registry)
-    : name_(file.stem().string()), registry_(registry) {
+    : Experiment(file, arguments, registry, file.stem().string()) {}
+
+Experiment::Experiment(const std::filesystem::path& file, const std::vector<std::string>& arguments,
+                       Registry& registry, std::string name)
+    : name_(std::move(name)), registry_(registry) {
   Composed composed = compose(file, arguments);
   config_ = composed.config;
   files_ = composed.files;
@@ -58,11 +62,6 @@ Experiment::Experiment(const std::filesystem::path& file, const std::vector<std:
   for (const std::string& variant : composed.applied) {
     variant_ += (variant_.empty() ? "" : "+") + variant;
   }
-  validate();
-}
-
-Experiment::Experiment(Config resolved, std::string name, Registry& registry)
-    : config_(std::move(resolved)), name_(std::move(name)), registry_(registry) {
   validate();
 }
 
@@ -97,9 +96,7 @@ std::vector<std::string> Experiment::faults() const {
   const auto note = [&](std::vector<std::string> some) {
     all.insert(all.end(), some.begin(), some.end());
   };
-  Config own = config_;
-  for (const std::string_view key : foreign_tables) own = own.without(key);
-  note(check(own, top_schema(), "the experiment"));
+  note(check(config_.without(plugin_files), top_schema(), "the experiment"));
   if (!all.empty()) return all;
 
   for (const auto& [name, schema] : loop_tables())
@@ -139,7 +136,7 @@ Config Experiment::resolved() const {
 }
 
 std::string Experiment::identity() const {
-  Config result = identity_of(table(""), {});
+  Config result = Config::table({});
   for (const auto& [name, schema] : loop_tables()) {
     result = result.with(name, identity_of(table(name), schema));
   }

@@ -25,8 +25,9 @@ class Experiment {
   // Reads and validates; throws an Error that lists every fault.
   Experiment(const std::filesystem::path& file, const std::vector<std::string>& arguments,
              Registry& registry);
-  // From the resolved configuration of an earlier run.
-  Experiment(Config resolved, std::string name, Registry& registry);
+  // The same under another name than the file's: a run that goes on keeps its experiment's.
+  Experiment(const std::filesystem::path& file, const std::vector<std::string>& arguments,
+             Registry& registry, std::string name);
 
   const Config& config() const { return config_; }         // defaults not written out
   Config resolved() const;                                 // with every default

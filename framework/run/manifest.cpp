@@ -101,12 +101,15 @@ void write_manifest(const ManifestRequest& request, const Experiment& experiment
   write_durably((request.folder / "manifest.json").string(), manifest.dump(2) + "\n");
 }
 
-std::filesystem::path work_folder_of(const std::filesystem::path& run) {
+ManifestNotes read_manifest(const std::filesystem::path& run) {
   const std::string path = (run / "manifest.json").string();
   const Json manifest = read_json(path);
-  const auto found = manifest.find("work_folder");
-  if (found == manifest.end() || !found->is_string()) fail(path, ": has no text 'work_folder'");
-  return found->get<std::string>();
+  const auto text = [&](const char* key) {
+    const auto found = manifest.find(key);
+    if (found == manifest.end() || !found->is_string()) fail(path, ": has no text '", key, "'");
+    return found->get<std::string>();
+  };
+  return {text("experiment"), text("work_folder")};
 }
 
 void write_status(const std::filesystem::path& folder, const std::string& state, std::int64_t step,

@@ -20,8 +20,12 @@ struct ManifestRequest {
 void write_manifest(const ManifestRequest& request, const Experiment& experiment,
                     const Session& session, Registry& registry);
 
-// The working folder noted in a run's manifest.
-std::filesystem::path work_folder_of(const std::filesystem::path& run);
+// What a run's manifest notes for going on: the experiment's name and the working folder.
+struct ManifestNotes {
+  std::string experiment;
+  std::filesystem::path work_folder;
+};
+ManifestNotes read_manifest(const std::filesystem::path& run);
 
 // status: {"state": "running", "step": 120, ...}, replaced as a whole.
 void write_status(const std::filesystem::path& folder, const std::string& state, std::int64_t step,

@@ -151,7 +151,9 @@ void Running::report(const StepReport& step, Progress& progress) {
 void Running::evaluate() {
   if (evaluated_ == trainer_.state.step) return;
   evaluated_ = trainer_.state.step;
+  const double begun = steady_seconds();
   const Evaluation evaluation = trainer_.evaluate();
+  report_time_ += steady_seconds() - begun;  // the rate is that of training
   const bool best = trainer_.note(evaluation);
   std::vector<MetricValue> values;
   std::string text = cat("step ", trainer_.state.step, ": validation");
@@ -179,6 +181,7 @@ void Running::save() {
 void Running::sample() {
   if (sample_.prompts.empty() || sampled_ == trainer_.state.step) return;
   sampled_ = trainer_.state.step;
+  const double begun = steady_seconds();
   const Trainer::Averaged averaged(trainer_);
   const Generator generator(*session_.model, session_.parameters, *session_.tokenizer);
   const Config wishes = Config::table({})
@@ -195,6 +198,7 @@ void Running::sample() {
     folder_.sample(trainer_.state.step, sample_.prompts[i], completions[i].text);
     log_info("sample: ", sample_.prompts[i], completions[i].text);
   }
+  report_time_ += steady_seconds() - begun;
 }
 
 }  // namespace
