@@ -15,7 +15,6 @@ function(lathe_add_plugin name)
   add_library(${target} MODULE ${plugin_SOURCES})
   set_target_properties(${target} PROPERTIES
     PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${plugin_OUTPUT})
-  target_compile_definitions(${target} PRIVATE LATHE_HEADER_HASH="${LATHE_HEADER_HASH}")
   target_link_libraries(${target} PRIVATE lathe_options lathe_warnings lathe ${plugin_LINK})
   target_link_options(${target} PRIVATE
     -Wl,-z,defs -Wl,--version-script=${CMAKE_SOURCE_DIR}/framework/cmake/plugin.map)

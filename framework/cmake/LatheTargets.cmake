@@ -34,9 +34,18 @@ foreach(header IN LISTS lathe_public_headers)
 endforeach()
 string(SHA256 LATHE_HEADER_HASH "${lathe_header_text}")
 string(SUBSTRING ${LATHE_HEADER_HASH} 0 16 LATHE_HEADER_HASH)
+# In a header of its own: as a compile definition it would rebuild every file at each change.
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/include/lathe/plugin/header_hash.h CONTENT
+"// The hash of all headers of this build.
+#pragma once
+
+#ifndef LATHE_HEADER_HASH
+#define LATHE_HEADER_HASH \"@LATHE_HEADER_HASH@\"
+#endif
+" @ONLY)
 
 add_library(lathe_options INTERFACE)
-target_include_directories(lathe_options INTERFACE ${LATHE_INCLUDE})
+target_include_directories(lathe_options INTERFACE ${LATHE_INCLUDE} ${CMAKE_BINARY_DIR}/include)
 target_compile_options(lathe_options INTERFACE -fno-gnu-unique -fstack-protector-strong)
 target_compile_definitions(lathe_options INTERFACE _GLIBCXX_ASSERTIONS)
 target_link_options(lathe_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)

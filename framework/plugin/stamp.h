@@ -3,15 +3,12 @@
 #pragma once
 
 #include <lathe/plugin/core_types.h>
+#include <lathe/plugin/header_hash.h>  // made by the build: LATHE_HEADER_HASH
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
-// A hash over the public headers, set by the build.
-#ifndef LATHE_HEADER_HASH
-#define LATHE_HEADER_HASH "unhashed"
-#endif
 // Grows when the stamp or the descriptor changes.
 #ifndef LATHE_STAMP_EPOCH
 #define LATHE_STAMP_EPOCH 1
