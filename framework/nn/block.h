@@ -9,7 +9,7 @@
 
 namespace lathe {
 
-// Keys and values of the tokens seen so far, of one layer: [B, S, G, D] each.
+// Keys and values of the tokens seen so far, of one layer: [B, S, G, D] each, in any strides.
 struct LayerCache {
   Tensor keys;
   Tensor values;

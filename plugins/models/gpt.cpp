@@ -146,11 +146,15 @@ KeyValueCache Gpt::make_cache(const std::shared_ptr<Backend>& backend, DType typ
   if (capacity > context_) {
     fail("model 'gpt' has a context of ", context_, " tokens; ", capacity, " were asked for");
   }
+  // [B, G, S, D] in memory, so that a head reads its keys one after the other.
+  const Shape shape{rows, key_heads(), capacity, with_.width / with_.heads};
+  const auto empty = [&] {
+    const Tensor by_head = Tensor::zeros(backend, shape, type);
+    return Tensor(by_head.storage(), transposed(by_head.view(), 1, 2));
+  };
   KeyValueCache cache;
-  const Shape shape{rows, capacity, key_heads(), with_.width / with_.heads};
   for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
-    cache.layers.push_back(
-        {Tensor::zeros(backend, shape, type), Tensor::zeros(backend, shape, type)});
+    cache.layers.push_back({empty(), empty()});
   }
   cache.lengths = Tensor::zeros(backend, {rows}, DType::i32);
   return cache;
