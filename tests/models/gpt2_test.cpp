@@ -1,0 +1,177 @@
+// GPT-2 exactly: weights, logits, losses and gradients of Hugging Face's GPT2LMHeadModel, recorded
+// in double precision by tests/oracles/record_gpt2.py.
+#include <gtest/gtest.h>
+#include <lathe/config/toml.h>
+#include <lathe/io/safetensors.h>
+#include <lathe/learn/objective.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "run/tiny_session.h"
+
+namespace lathe {
+namespace {
+constexpr std::int64_t rows = 3, length = 11, vocabulary = 37, width = 24, layers = 2;
+
+std::vector<float> floats(const TensorEntry& entry) {
+  std::vector<float> values(static_cast<std::size_t>(entry.elements()));
+  read_floats(entry, values);
+  return values;
+}
+
+struct Named {
+  std::string ours, theirs;
+  bool transposed;  // Conv1D keeps its weight as [in, out]
+};
+
+std::vector<Named> names() {
+  std::vector<Named> all = {{"token_embedding", "transformer.wte.weight", false},
+                            {"position_embedding", "transformer.wpe.weight", false},
+                            {"last_norm.weight", "transformer.ln_f.weight", false},
+                            {"last_norm.bias", "transformer.ln_f.bias", false}};
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    const std::string ours = cat("block.", layer, ".");
+    const std::string theirs = cat("transformer.h.", layer, ".");
+    for (const auto& [mine, other] :
+         std::vector<std::pair<std::string, std::string>>{{"attention_norm", "ln_1"},
+                                                          {"qkv", "attn.c_attn"},
+                                                          {"projection", "attn.c_proj"},
+                                                          {"feed_norm", "ln_2"},
+                                                          {"up", "mlp.c_fc"},
+                                                          {"down", "mlp.c_proj"}}) {
+      const bool norm = other.starts_with("ln");
+      all.push_back({ours + mine + ".weight", theirs + other + ".weight", !norm});
+      all.push_back({ours + mine + ".bias", theirs + other + ".bias", false});
+    }
+  }
+  return all;
+}
+
+// A recorded tensor in our layout.
+std::vector<float> in_our_layout(const TensorEntry& entry, bool transposed) {
+  const std::vector<float> values = floats(entry);
+  if (!transposed) return values;
+  const auto in = static_cast<std::size_t>(entry.shape[0]);
+  const auto out = static_cast<std::size_t>(entry.shape[1]);
+  std::vector<float> turned(values.size());
+  for (std::size_t i = 0; i < in; ++i) {
+    for (std::size_t o = 0; o < out; ++o) turned[o * in + i] = values[i * out + o];
+  }
+  return turned;
+}
+
+// Largest deviation beside the largest value.
+double relative(const std::vector<double>& values, const std::vector<double>& expected) {
+  double error = 0, size = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    error = std::max(error, std::abs(values[i] - expected[i]));
+    size = std::max(size, std::abs(expected[i]));
+  }
+  return error / size;
+}
+
+double normwise(const std::vector<double>& values, const std::vector<float>& expected) {
+  double error = 0, size = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    error += std::pow(values[i] - static_cast<double>(expected[i]), 2);
+    size += std::pow(static_cast<double>(expected[i]), 2);
+  }
+  return std::sqrt(error / size);
+}
+
+std::vector<double> doubles(const TensorEntry& entry) {
+  std::vector<double> values(static_cast<std::size_t>(entry.elements()));
+  EXPECT_EQ(entry.type, TensorType::F64) << entry.name;
+  std::memcpy(values.data(), entry.bytes.data(), entry.bytes.size());
+  return values;
+}
+
+class Gpt2 : public ::testing::TestWithParam<const char*> {
+ protected:
+  Gpt2()
+      : registry_(testing::built_plugins()),
+        expected_(open_tensors(LATHE_FIXTURES "/gpt2/expected.safetensors")),
+        backend_(registry_.create<Backend>(GetParam(), Config())),
+        model_(registry_.create<Model>(
+            "gpt", parse_toml(cat("layers = ", layers, "\nheads = 3\n", "width = ", width, "\n"),
+                              "gpt2"))) {
+    model_->build(parameters_, {.vocabulary = vocabulary, .context = 13});
+    parameters_.allocate(backend_, Precision::f32, 0);
+    const TensorFile weights = open_tensors(LATHE_FIXTURES "/gpt2/model.safetensors");
+    EXPECT_EQ(weights.entries().size(), parameters_.all().size());
+    for (const Named& name : names()) {
+      Parameter* parameter = parameters_.find(name.ours);
+      if (parameter == nullptr) throw std::runtime_error("no parameter " + name.ours);
+      const std::vector<float> values = in_our_layout(weights.at(name.theirs), name.transposed);
+      EXPECT_EQ(static_cast<std::int64_t>(values.size()), parameter->shape.count()) << name.ours;
+      backend_->upload(parameter->master.view().data, values.data(), values.size() * sizeof(float));
+    }
+    parameters_.refresh();
+  }
+
+  // The recorded tokens; each is the target of the place before it.
+  Batch batch() const {
+    const TensorEntry& entry = expected_.at("tokens");
+    EXPECT_EQ(entry.type, TensorType::I32);
+    Batch batch;
+    batch.rows = rows;
+    batch.length = length;
+    const std::size_t places = rows * length;
+    batch.tokens.resize(places);
+    std::memcpy(batch.tokens.data(), entry.bytes.data(), entry.bytes.size());
+    batch.targets.assign(places, -1);
+    batch.weights.assign(places, 0);
+    for (std::size_t n = 0; n < places; ++n) {
+      const bool last = n % length == length - 1;
+      batch.positions.push_back(static_cast<std::int32_t>(n % length));
+      if (last) continue;
+      batch.targets[n] = batch.tokens[n + 1];
+      batch.weights[n] = 1;
+    }
+    return batch;
+  }
+
+  Registry registry_;
+  TensorFile expected_;
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<Model> model_;
+  Parameters parameters_;
+};
+
+TEST_P(Gpt2, Logits) {
+  const DeviceBatch device(batch(), parameters_);
+  const NoGradient silent;
+  const Tensor logits = linear(model_->hidden(device.input), model_->head().value);
+  EXPECT_LE(relative(logits.values(), doubles(expected_.at("logits"))), 1e-5);
+}
+
+TEST_P(Gpt2, LossAndGradients) {
+  const auto objective = registry_.create<Objective>("sft", Config());
+  parameters_.begin_gradients();
+  Tape tape;
+  const Loss loss = objective->loss(batch(), {.model = model_.get(),
+                                              .parameters = &parameters_,
+                                              .options = {.training = true, .dropout = {}}});
+  tape.backward(loss.sum);
+  parameters_.finish_gradients();
+  const std::vector<double> losses = doubles(expected_.at("losses"));
+  double sum = 0;
+  for (const double one : losses) sum += one;
+  EXPECT_EQ(loss.weight, static_cast<double>(losses.size()));
+  EXPECT_NEAR(loss.sum.item(), sum, 1e-5 * sum);
+  for (const Named& name : names()) {
+    std::vector<double> gradient = parameters_.find(name.ours)->gradient.values();
+    for (double& value : gradient) value /= loss.weight;
+    EXPECT_LE(
+        normwise(gradient, in_our_layout(expected_.at("gradient." + name.theirs), name.transposed)),
+        1e-5)
+        << name.ours;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, Gpt2, ::testing::Values("reference", "onednn"),
+                         [](const auto& one) { return std::string(one.param); });
+
+}  // namespace
+}  // namespace lathe
