@@ -238,6 +238,28 @@ TEST(Trainer, EvaluatesTheAverage) {
   EXPECT_EQ(trainer.evaluate().value("loss"), loss);
 }
 
+// With one example in the data, micro-batches differ by what is dropped and by nothing else.
+TEST(Trainer, EveryMicroBatchDropsItsOwn) {
+  Tiny tiny(testing::tiny_sums);
+  const auto first_loss = [&](const char* accumulation, const char* dropout) {
+    const auto session = tiny.session({"data.train=1", "train.batch=1", "backend.use=reference",
+                                       "train.precision=f64", accumulation, dropout});
+    return Trainer(*session).step().loss;
+  };
+  const double whole = first_loss("train.accumulation=1", "model.dropout=0");
+  EXPECT_NEAR(first_loss("train.accumulation=2", "model.dropout=0"), whole, 1e-12);
+  const double dropped = first_loss("train.accumulation=1", "model.dropout=0.3");
+  EXPECT_GT(std::abs(dropped - whole), 1e-3);
+  EXPECT_GT(std::abs(first_loss("train.accumulation=2", "model.dropout=0.3") - dropped), 1e-3);
+}
+
+TEST(Trainer, EvaluationDropsNothing) {
+  Tiny tiny(testing::tiny_sums);
+  const auto dropping = tiny.session({"model.dropout=0.3"});
+  const auto whole = tiny.session();
+  EXPECT_EQ(Trainer(*dropping).evaluate().value("loss"), Trainer(*whole).evaluate().value("loss"));
+}
+
 TEST(Trainer, TheFirstLossOfAnEmptyMindIsUniform) {
   Tiny tiny(testing::tiny_sums);
   const auto session =
