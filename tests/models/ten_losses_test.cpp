@@ -26,7 +26,7 @@ specials = true
 [feed]
 use = "packed"
 [model]
-layers = 3
+layers = 2
 heads = 2
 width = 32
 [optimizer]
@@ -37,7 +37,7 @@ use = "cosine"
 warmup = 3
 [train]
 steps = 10
-batch = 4
+batch = 3
 accumulation = 2
 length = 40
 )";
@@ -65,7 +65,7 @@ void expect_losses(const Values& losses, double relative) {
 TEST(TenLosses, OfTheReferenceInF64) {
   Tiny tiny(ten_steps);
   const Values losses = losses_of(*tiny.session({"backend.use=reference", "train.precision=f64"}));
-  EXPECT_LT(losses.back(), 0.9 * losses.front());
+  EXPECT_LT(losses.back(), 0.95 * losses.front());
   expect_losses(losses, 1e-11);
   if (HasFailure()) std::printf("%s\n", Json(losses).dump().c_str());
 }
@@ -95,8 +95,8 @@ TEST(TenLosses, OfOnednnInBf16) {
   const Tensor logits = linear(session->model->hidden(device.input), session->model->head().value);
   double most = 0;
   for (const double value : logits.values()) most = std::max(most, std::abs(value));
-  const double share = 2 * std::sqrt(7.0 * 3 + 3) * std::ldexp(1.0, -9);
-  const double rows = 2 * 4 * 40;
+  const double share = 2 * std::sqrt(7.0 * 2 + 3) * std::ldexp(1.0, -9);
+  const double rows = 2 * 3 * 40;
   for (std::size_t i = 0; i < 10; ++i) {
     const double learnt = std::max(0.0, expected[0] - expected[i]);
     EXPECT_NEAR(losses[i], expected[i], share * (most / std::sqrt(rows) + learnt)) << "step " << i;
