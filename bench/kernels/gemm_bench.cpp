@@ -1,81 +1,24 @@
 // Own matrix products beside oneDNN's matmul on the shapes of GPT-2 124M: forward, dX and dW at
 // 1024 tokens, and decoding at one token.
 //
-// Both run in one process, alternated call by call, with the time of each call taken by hand. A
-// virtual machine may be throttled without notice, so a call counts only when an FMA loop on all
-// threads just before and just after it reaches 90 % of the best rate seen ("kept"); when the
-// machine is too busy for that, all calls are kept and the counter says so. The medians are
-// reported as GFLOP/s (or GB/s of weights for one token).
+// Both run in one process, in turns; a sample counts only between two probes of the machine that
+// reach 90 % of the best (probe.h). "kept" says how many did: 0 means a busy machine. The medians
+// are reported as GFLOP/s (or GB/s of weights for one token).
 #include <benchmark/benchmark.h>
-#include <omp.h>
 
-#include <algorithm>
-#include <chrono>
 #include <dnnl.hpp>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "../../plugins/backends/onednn/kernels/gemm.h"
+#include "probe.h"
 
 namespace {
 
 using lathe::bf16;
 using lathe::DType;
 using lathe::kernels::Gemm;
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// Rate of dependent multiply-adds on all threads, in arbitrary units.
-double probe() {
-  const double begin = seconds();
-#pragma omp parallel
-  {
-    double x[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-    for (int i = 0; i < 100000; ++i) {
-      for (double& value : x) value = value * 0.999 + 0.001;
-      benchmark::DoNotOptimize(x);
-    }
-  }
-  return 1 / (seconds() - begin);
-}
-
-double best_probe = 0;
-
-// Runs `first` and `second` in turns until each has `wanted` undisturbed times; medians in seconds.
-struct Pair {
-  double first, second;
-  bool quiet;
-};
-template <class First, class Second>
-Pair alternate(const First& first, const Second& second) {
-  constexpr std::size_t wanted = 9;
-  std::vector<double> kept[2], all[2];
-  first();
-  second();
-  const double limit = seconds() + 12;
-  for (int turn = 0; std::min(kept[0].size(), kept[1].size()) < wanted && seconds() < limit;
-       turn ^= 1) {
-    const double before = probe();
-    const double begin = seconds();
-    turn == 0 ? first() : second();
-    const double took = seconds() - begin;
-    const double after = probe();
-    best_probe = std::max({best_probe, before, after});
-    all[turn].push_back(took);
-    if (std::min(before, after) > 0.9 * best_probe) kept[turn].push_back(took);
-  }
-  const bool quiet = std::min(kept[0].size(), kept[1].size()) >= 3;
-  const auto median = [&](int which) {
-    std::vector<double>& times = quiet ? kept[which] : all[which];
-    std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2),
-                     times.end());
-    return times[times.size() / 2];
-  };
-  return {median(0), median(1), quiet};
-}
 
 template <class T>
 std::vector<T> random_values(std::int64_t count) {
@@ -147,33 +90,16 @@ void compare(benchmark::State& state, Pass pass, std::int64_t tokens, std::int64
   own.a = a.data(), own.b = b.data(), own.c = c.data();
   Matmul theirs(own);
   for (auto _ : state) {
-    const Pair pair = alternate([&] { lathe::kernels::gemm(own); }, [&] { theirs(); });
-    state.SetIterationTime(pair.first);
+    const lathe::bench::TimedPair pair =
+        lathe::bench::gated_pair([&] { lathe::kernels::gemm(own); }, [&] { theirs(); });
+    state.SetIterationTime(pair.first.seconds);
     const double work =
         tokens == 1 ? static_cast<double>(in * out) * sizeof(T) / 1e9
                     : 2e-9 * static_cast<double>(own.m * own.n) * static_cast<double>(own.k);
     const std::string unit = tokens == 1 ? "GB/s" : "GF/s";
-    state.counters[unit + " own"] = work / pair.first;
-    state.counters[unit + " oneDNN"] = work / pair.second;
-    state.counters["quiet"] = pair.quiet;
-  }
-}
-
-// What memory gives: the sum of 256 MB on all threads.
-void read_stream(benchmark::State& state) {
-  const std::vector<float> values(std::size_t{1} << 26, 1.0f);
-  const auto sum = [&] {
-    float total = 0;
-    const auto count = static_cast<std::int64_t>(values.size());
-#pragma omp parallel for simd reduction(+ : total)
-    for (std::int64_t i = 0; i < count; ++i) total += values[static_cast<std::size_t>(i)];
-    benchmark::DoNotOptimize(total);
-  };
-  for (auto _ : state) {
-    const Pair pair = alternate(sum, sum);
-    state.SetIterationTime(pair.first);
-    state.counters["GB/s"] = static_cast<double>(values.size()) * 4e-9 / pair.first;
-    state.counters["quiet"] = pair.quiet;
+    state.counters[unit + " own"] = work / pair.first.seconds;
+    state.counters[unit + " oneDNN"] = work / pair.second.seconds;
+    state.counters["kept"] = static_cast<double>(pair.first.kept);
   }
 }
 
@@ -190,24 +116,17 @@ void add(const std::string& name,
 }  // namespace
 
 int main(int count, char** arguments) {
-  for (int i = 0; i < 20; ++i) best_probe = std::max(best_probe, probe());
   const std::pair<std::int64_t, std::int64_t> layers[] = {
       {768, 768}, {768, 2304}, {768, 3072}, {3072, 768}, {768, 50257}};
   const char* passes[] = {"forward", "dX", "dW"};
-  benchmark::RegisterBenchmark("read_stream", read_stream)
-      ->UseManualTime()
-      ->Iterations(1)
-      ->Unit(benchmark::kMillisecond);
   for (const auto& [in, out] : layers) {
     const std::string layer = std::to_string(in) + "->" + std::to_string(out);
     for (const Pass pass : {forward, input_gradient, weight_gradient}) {
       add("f32/" + layer + "/" + passes[pass], compare<float>, pass, 1024, in, out);
       add("bf16/" + layer + "/" + passes[pass], compare<bf16>, pass, 1024, in, out);
     }
-    for (const std::int64_t tokens : {1}) {
-      add("f32/" + layer + "/decode", compare<float>, forward, tokens, in, out);
-      add("bf16/" + layer + "/decode", compare<bf16>, forward, tokens, in, out);
-    }
+    add("f32/" + layer + "/decode", compare<float>, forward, 1, in, out);
+    add("bf16/" + layer + "/decode", compare<bf16>, forward, 1, in, out);
   }
   benchmark::Initialize(&count, arguments);
   benchmark::RunSpecifiedBenchmarks();
