@@ -74,6 +74,29 @@ const Descriptor* Registry::built_in(std::string_view kind, std::string_view nam
   return nullptr;
 }
 
+void Registry::prefer(const std::string& name, const filesystem::path& file) {
+  const std::lock_guard lock(mutex_);
+  const filesystem::path path = filesystem::weakly_canonical(filesystem::absolute(file));
+  const std::string distrust = trust_fault(path);
+  if (!distrust.empty()) fail(distrust);
+  std::vector<std::string> offered;
+  bool found = false;
+  for (const Stamp& stamp : read_stamps(path)) {
+    const std::string fault = stamp_fault(stamp);
+    if (!fault.empty()) fail(fault, " (file ", path.string(), ")");
+    found = found || stamp.name.view() == name;
+    offered.emplace_back(stamp.name.view());
+  }
+  std::sort(offered.begin(), offered.end());
+  if (!found) {
+    fail("the plugin file ", path.string(), " does not offer '", name, "', only ", listed(offered));
+  }
+  places_.files[name] = path;
+  candidates_.clear();
+  searched_.clear();
+  scanned_ = false;
+}
+
 void Registry::scan() {
   if (scanned_) return;
   scanned_ = true;

@@ -53,6 +53,10 @@ class Registry {
         static_cast<Kind*>(create_any(find(Kind::kind, name, Kind::interface_version), config)));
   }
 
+  // The component `name` comes from this file, before all folders: [plugins] name = "path". An
+  // Error where the file is refused or offers no such component.
+  void prefer(const std::string& name, const std::filesystem::path& file);
+
   // Loads the plugin when it is not. Without a version of the interface, any is taken: enough to
   // look at options and the manual.
   const Descriptor& find(std::string_view kind, std::string_view name, int interface_version = 0);

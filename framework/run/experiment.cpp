@@ -62,7 +62,35 @@ Experiment::Experiment(const std::filesystem::path& file, const std::vector<std:
   for (const std::string& variant : composed.applied) {
     variant_ += (variant_.empty() ? "" : "+") + variant;
   }
+  name_plugins();
+  prefer_plugin_files();
   validate();
+}
+
+// feed = "windows", or feed=windows on the command line, is [feed] use = "windows".
+void Experiment::name_plugins() {
+  for (const Slot& slot : slots()) {
+    const auto name = config_.find(slot.table);
+    if (!name || name->type() != Config::Type::text) continue;
+    const Config named = Config::table({}, name->origin()).with("use", *name);
+    config_ = config_.without(slot.table).with(slot.table, named);
+  }
+}
+
+// The paths become absolute, so that the run can be resumed from anywhere.
+void Experiment::prefer_plugin_files() {
+  const auto files = config_.find(plugin_files);
+  if (!files) return;
+  for (const auto& [name, value] : files->members()) {
+    const std::filesystem::path file = std::filesystem::absolute(value.as<std::string>());
+    try {
+      registry_.prefer(name, file);
+    } catch (const Error& error) {
+      fail(value.where(), ": ", error.what());
+    }
+    config_ =
+        config_.with(join_path(plugin_files, name), Config::text(file.string(), value.origin()));
+  }
 }
 
 std::string Experiment::plugin_of(const std::string& table) const {
@@ -129,7 +157,8 @@ Config Experiment::resolved() const {
   }
   for (const Slot& slot : slots()) {
     const std::string plugin = plugin_of(slot.table);
-    const Config named = table(slot.table).with("use", Config::text(plugin));
+    Config named = table(slot.table);
+    if (!named.find("use")) named = named.with("use", Config::text(plugin));
     result = result.with(slot.table, with_defaults(named, schema_of_table(slot.table)));
   }
   return result;

@@ -46,6 +46,8 @@ class Experiment {
   std::filesystem::path folder() const;
 
  private:
+  void name_plugins();
+  void prefer_plugin_files();
   void validate() const;
   std::vector<std::string> faults() const;
   Schema schema_of_table(const std::string& table) const;

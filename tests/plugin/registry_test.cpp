@@ -243,6 +243,27 @@ TEST_F(Plugins, EarlierFoldersShadowLaterOnes) {
   EXPECT_EQ(explicit_choice.file_of("shape", "square"), second);
 }
 
+TEST_F(Plugins, APreferredFileComesBeforeFoldersAndTheFramework) {
+  const filesystem::path found = copy("shape_square.so", "first/square.so");
+  const filesystem::path chosen = copy("shape_square.so", "chosen/square.so");
+  const filesystem::path pair = copy("shape_pair.so", "chosen/pair.so");
+  Registry registry({.folders = {folder_ / "first"}, .user_folders = false});
+  registry.add<Shape, Circle>("two", "2.0.0");
+  EXPECT_EQ(registry.file_of("shape", "square"), found);
+  registry.prefer("square", chosen);
+  registry.prefer("two", pair);
+  EXPECT_EQ(registry.file_of("shape", "square"), chosen);
+  EXPECT_EQ(registry.create<Shape>("square", parse_toml("side = 5", "x"))->area(), 25);
+  EXPECT_EQ(registry.create<Shape>("two", Config())->area(), 2);
+  EXPECT_EQ(error_of([&] { registry.prefer("circle", pair); }),
+            "the plugin file " + pair.string() + " does not offer 'circle', only one, two");
+  const filesystem::path foreign = copy("shape_other_headers.so", "foreign.so");
+  EXPECT_EQ(error_of([&] { registry.prefer("foreign", foreign); }).rfind("E102 ", 0), 0U);
+  EXPECT_EQ(error_of([&] { registry.prefer("square", folder_ / "none.so"); }),
+            (filesystem::canonical(folder_) / "none.so").string() + " does not exist");
+  EXPECT_EQ(registry.file_of("shape", "square"), chosen);
+}
+
 TEST_F(Plugins, TwoFilesOfOneFolderFailOnlyWhenUsed) {
   const filesystem::path a = copy("shape_square.so", "a.so");
   const filesystem::path b = copy("shape_square.so", "b.so");
