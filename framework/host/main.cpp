@@ -27,7 +27,7 @@ void print_help(FILE* to) {
                "usage: lathe VERB [words] [options]\n\n",
                LATHE_VERSION);
   for (const Verb* verb : verbs) {
-    std::fprintf(to, "  %-44s %s\n", cat(verb->name, " ", verb->usage).c_str(), verb->meaning);
+    std::fprintf(to, "  %-49s %s\n", cat(verb->name, " ", verb->usage).c_str(), verb->meaning);
   }
   std::fprintf(to,
                "\n`lathe VERB --help` lists the options of a verb. Exit codes: 0 done, 1 failed,\n"

@@ -5,6 +5,7 @@
 #include <lathe/host/verb.h>
 #include <lathe/text/bpe_train.h>
 
+#include <charconv>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -32,11 +33,20 @@ int encode(const Arguments& arguments) {
   return exit_done;
 }
 
+std::int32_t id_of(const std::string& word, std::int64_t size) {
+  std::int32_t id = -1;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), id);
+  if (error != std::errc() || end != word.data() + word.size() || id < 0 || id >= size) {
+    fail("'", word, "' is not a token of this tokenizer: expected a number from 0 to ", size - 1);
+  }
+  return id;
+}
+
 int decode(const Arguments& arguments) {
   const auto tokenizer = load_tokenizer(arguments.word(1, "tokenizer"));
   std::vector<std::int32_t> ids;
   for (std::size_t i = 2; i < arguments.words.size(); ++i) {
-    ids.push_back(std::stoi(arguments.words[i]));
+    ids.push_back(id_of(arguments.words[i], tokenizer->size()));
   }
   std::fputs((tokenizer->decode(ids) + "\n").c_str(), stdout);
   return exit_done;

@@ -45,6 +45,15 @@ void declare_run(po::options_description& options) {
                                                            "keep the run in this folder");
 }
 
+// A folder that was named by hand may hold another experiment's run.
+void demand_same(const Experiment& experiment, const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder / "manifest.json")) return;
+  const ManifestNotes notes = read_manifest(folder);
+  if (notes.identity == experiment.identity()) return;
+  fail(folder.string(), ": holds a run of another configuration ('", notes.experiment,
+       "'). Choose another --folder, or --again to replace it");
+}
+
 int run_experiment(const Arguments& arguments, Registry& registry) {
   const std::string& file = arguments.word(0, "experiment file");
   const std::vector<std::string> changes(arguments.words.begin() + 1, arguments.words.end());
@@ -54,7 +63,10 @@ int run_experiment(const Arguments& arguments, Registry& registry) {
                      .work_folder = std::filesystem::current_path(),
                      .again = arguments.has("again"),
                      .progress = arguments.progress()};
-  if (arguments.has("folder")) request.folder = arguments.text("folder");
+  if (arguments.has("folder")) {
+    request.folder = arguments.text("folder");
+    if (!request.again) demand_same(experiment, request.folder);
+  }
   return finish(run(experiment, registry, request), arguments);
 }
 

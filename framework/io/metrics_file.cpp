@@ -34,14 +34,18 @@ double parsed(const Json& value, const std::string& where) {
   fail(where, " is ", value.dump(), R"(; expected a number, "NaN", "Infinity" or "-Infinity")");
 }
 
-MetricsRow parse_row(std::string_view line, const std::string& path, std::uint64_t line_number) {
-  const Json json = parse_json_line(line, path, line_number);
+std::int64_t step_of(const Json& json, const std::string& path, std::uint64_t line_number) {
   const auto step = json.is_object() ? json.find("step") : json.end();
   if (step == json.end() || !step->is_number_integer()) {
     fail(path, ":", line_number, ": expected an object with an integer \"step\"");
   }
+  return step->get<std::int64_t>();
+}
+
+MetricsRow parse_row(std::string_view line, const std::string& path, std::uint64_t line_number) {
+  const Json json = parse_json_line(line, path, line_number);
   MetricsRow row;
-  row.step = step->get<std::int64_t>();
+  row.step = step_of(json, path, line_number);
   for (const auto& [name, value] : json.items()) {
     if (name == "step") continue;
     row.values.emplace_back(name, parsed(value, cat(path, ":", line_number, ": \"", name, "\"")));
@@ -63,19 +67,25 @@ void each_line(std::string_view text, Visit visit) {
 // The path itself, after what may not stay in the file is gone from it.
 const std::string& prepared(FileSystem& files, const std::string& path,
                             std::optional<std::int64_t> keep_through) {
-  if (!exists(files, path)) return path;
-  const std::string text = read_file(files, path);
-  std::string kept;
-  each_line(text, [&](std::string_view line, std::uint64_t line_number) {
-    if (keep_through && parse_row(line, path, line_number).step > *keep_through) return;
-    kept += line;
-    kept += '\n';
-  });
-  if (kept != text) write_durably(files, path, kept);
+  trim_rows(files, path, keep_through);
   return path;
 }
 
 }  // namespace
+
+void trim_rows(FileSystem& files, const std::string& path,
+               std::optional<std::int64_t> keep_through) {
+  if (!exists(files, path)) return;
+  const std::string text = read_file(files, path);
+  std::string kept;
+  each_line(text, [&](std::string_view line, std::uint64_t number) {
+    if (keep_through && step_of(parse_json_line(line, path, number), path, number) > *keep_through)
+      return;
+    kept += line;
+    kept += '\n';
+  });
+  if (kept != text) write_durably(files, path, kept);
+}
 
 std::string metrics_line(std::int64_t step, std::span<const MetricValue> values) {
   std::string line = cat("{\"step\": ", step);

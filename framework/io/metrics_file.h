@@ -44,6 +44,11 @@ class MetricsFile {
   File file_;
 };
 
+// What MetricsFile does when it opens, for any file of JSON lines that have a "step"; an absent
+// file stays absent.
+void trim_rows(FileSystem& files, const std::string& path,
+               std::optional<std::int64_t> keep_through);
+
 // All rows in the order of the file; values sorted by name. An incomplete last line is left out,
 // anything else that is not such a row is an Error naming file and line.
 std::vector<MetricsRow> read_metrics(FileSystem& files, const std::string& path);

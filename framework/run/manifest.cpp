@@ -109,7 +109,7 @@ ManifestNotes read_manifest(const std::filesystem::path& run) {
     if (found == manifest.end() || !found->is_string()) fail(path, ": has no text '", key, "'");
     return found->get<std::string>();
   };
-  return {text("experiment"), text("work_folder")};
+  return {text("experiment"), text("identity"), text("work_folder")};
 }
 
 void write_status(const std::filesystem::path& folder, const std::string& state, std::int64_t step,
@@ -122,12 +122,15 @@ void write_status(const std::filesystem::path& folder, const std::string& state,
   write_durably((folder / "status").string(), status.dump() + "\n");
 }
 
-std::string status_of(const std::filesystem::path& folder) {
+RunStatus read_status(const std::filesystem::path& folder) {
   const std::string path = (folder / "status").string();
   if (!exists(path)) return {};
   const Json status = read_json(path);
-  const auto found = status.find("state");
-  return found != status.end() && found->is_string() ? found->get<std::string>() : "";
+  try {
+    return {status.at("state").get<std::string>(), status.at("step").get<std::int64_t>()};
+  } catch (const nlohmann::json::exception& error) {
+    fail(path, ": is not the status of a run (", error.what(), ")");
+  }
 }
 
 }  // namespace lathe

@@ -20,9 +20,11 @@ struct ManifestRequest {
 void write_manifest(const ManifestRequest& request, const Experiment& experiment,
                     const Session& session, Registry& registry);
 
-// What a run's manifest notes for going on: the experiment's name and the working folder.
+// What a run's manifest notes for going on: the experiment's name, its identity and the working
+// folder.
 struct ManifestNotes {
   std::string experiment;
+  std::string identity;
   std::filesystem::path work_folder;
 };
 ManifestNotes read_manifest(const std::filesystem::path& run);
@@ -30,6 +32,10 @@ ManifestNotes read_manifest(const std::filesystem::path& run);
 // status: {"state": "running", "step": 120, ...}, replaced as a whole.
 void write_status(const std::filesystem::path& folder, const std::string& state, std::int64_t step,
                   const std::string& reason = {});
-std::string status_of(const std::filesystem::path& folder);  // "" when there is none
+struct RunStatus {
+  std::string state;  // "" when there is none
+  std::int64_t step = 0;
+};
+RunStatus read_status(const std::filesystem::path& folder);
 
 }  // namespace lathe

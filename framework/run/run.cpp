@@ -25,7 +25,7 @@ class Running {
         folder_(folder),
         checkpoint_(experiment.table("checkpoint")),
         sample_(experiment.table("sample")),
-        found_(find_newest_verified(real_files(), (folder.path() / "checkpoints").string())),
+        found_(newest_trusted((folder.path() / "checkpoints").string())),
         session_(experiment, registry,
                  {.work_folder = request.work_folder,
                   .tokenizer_folder = found_ ? folder.path() : std::filesystem::path()}),
@@ -40,7 +40,11 @@ class Running {
   void evaluate();
   void save();
   void sample();
-  bool due(std::int64_t every) const { return every > 0 && trainer_.state.step % every == 0; }
+  // The last step is always one.
+  bool due(std::int64_t every) const {
+    const std::int64_t step = trainer_.state.step;
+    return step == session_.train.steps || (every > 0 && step % every == 0);
+  }
 
   const Experiment& experiment_;
   Registry& registry_;
@@ -52,7 +56,6 @@ class Running {
   Session session_;
   Trainer trainer_;
   RunResult result_;
-  std::int64_t evaluated_ = -1;
   std::int64_t saved_ = -1;
   std::int64_t sampled_ = -1;
   double report_time_ = 0;
@@ -62,9 +65,12 @@ class Running {
 void Running::begin() {
   if (found_) {
     load_state(found_.path, trainer_, session_.parameters);
-    saved_ = trainer_.state.step;
+    // What was due at this step had been written before the checkpoint was.
+    saved_ = sampled_ = trainer_.state.step;
+    if (trainer_.state.best_step == saved_) folder_.checkpoints().mark_best(saved_);
     log_info("going on from ", found_.path, " at step ", trainer_.state.step);
   } else {
+    folder_.clear();  // of what a run that was killed before its first checkpoint has left
     if (!session_.train.start.empty()) {
       const std::string start = (request_.work_folder / session_.train.start).string();
       load_weights(checkpoint_of(start, true), session_.parameters);
@@ -99,11 +105,11 @@ RunResult Running::train() {
   report_time_ = steady_seconds();
   report_tokens_ = trainer_.state.tokens;
   result_.end = RunResult::End::finished;
-  while (trainer_.state.step < settings.steps) {
+  while (trainer_.state.step < settings.steps && !trainer_.out_of_patience()) {
     const StepReport step = trainer_.step();
     report(step, progress);
-    if (session_.validation && due(session_.evaluate.every)) evaluate();
     if (due(sample_.every)) sample();
+    if (session_.validation && due(session_.evaluate.every)) evaluate();
     if (due(checkpoint_.every)) save();
     if (trainer_.out_of_patience()) {
       result_.end = RunResult::End::early_stop;
@@ -117,13 +123,14 @@ RunResult Running::train() {
     }
   }
   if (result_.end != RunResult::End::interrupted) {
-    if (session_.validation) evaluate();
     sample();
+    if (session_.validation) evaluate();
   }
   save();
   progress.finish();
   result_.step = trainer_.state.step;
   result_.folder = folder_.path();
+  result_.values = last_evaluation(folder_.path());
   const bool interrupted = result_.end == RunResult::End::interrupted;
   write_status(folder_.path(), interrupted ? "interrupted" : "done", trainer_.state.step);
   return result_;
@@ -134,7 +141,7 @@ void Running::report(const StepReport& step, Progress& progress) {
   const double now = steady_seconds();
   const double rate = (state.tokens - report_tokens_) / std::max(now - report_time_, 1e-9);
   progress.update(state.step, {{"loss", step.loss}, {"tokens/s", rate}});
-  if (!due(session_.train.log_every) && state.step != session_.train.steps) return;
+  if (!due(session_.train.log_every)) return;
   std::vector<MetricValue> values = {{"train/loss", step.loss},
                                      {"train/gradient_norm", step.gradient_norm},
                                      {"train/rate", step.rate},
@@ -149,8 +156,8 @@ void Running::report(const StepReport& step, Progress& progress) {
 }
 
 void Running::evaluate() {
-  if (evaluated_ == trainer_.state.step) return;
-  evaluated_ = trainer_.state.step;
+  if (trainer_.state.evaluated == trainer_.state.step) return;
+  trainer_.state.evaluated = trainer_.state.step;
   const double begun = steady_seconds();
   const Evaluation evaluation = trainer_.evaluate();
   report_time_ += steady_seconds() - begun;  // the rate is that of training
@@ -163,7 +170,6 @@ void Running::evaluate() {
   }
   folder_.metrics(trainer_.state.step, values);
   log_info(text, best ? " (best)" : "");
-  result_.values = evaluation.values;
   if (best) {
     save();
     folder_.checkpoints().mark_best(trainer_.state.step);
@@ -201,21 +207,32 @@ void Running::sample() {
   report_time_ += steady_seconds() - begun;
 }
 
+// A full disk may refuse this too; the error on its way out is the one to show.
+void note_failure(const std::filesystem::path& folder, const char* reason) {
+  try {
+    write_status(folder, "failed", -1, reason);
+  } catch (const Error&) {
+  }
+}
+
 }  // namespace
 
 RunResult run(const Experiment& experiment, Registry& registry, const RunRequest& request) {
   const std::filesystem::path path = request.folder.empty() ? experiment.folder() : request.folder;
   RunFolder folder(path, CheckpointSettings(experiment.table("checkpoint")).keep);
   if (request.again) folder.clear();
-  if (status_of(path) == "done") {
-    return {.end = RunResult::End::already_finished, .folder = path, .step = 0, .values = {}};
+  const RunStatus status = read_status(path);
+  if (status.state == "done") {
+    return {.end = RunResult::End::already_finished,
+            .folder = path,
+            .step = status.step,
+            .values = last_evaluation(path)};
   }
   try {
     Running running(experiment, registry, request, folder);
     return running.train();
   } catch (const std::exception& error) {
-    log_error(error.what());
-    write_status(path, "failed", -1, error.what());
+    note_failure(path, error.what());
     throw;
   }
 }

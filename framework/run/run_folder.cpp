@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <exception>
 
 namespace lathe {
 
@@ -28,7 +29,8 @@ RunFolder::RunFolder(const std::filesystem::path& path, int keep_checkpoints)
 }
 
 RunFolder::~RunFolder() {
-  set_log_file("");
+  // An error on its way out still belongs in the log.
+  if (std::uncaught_exceptions() == 0) set_log_file("");
   close(lock_);
 }
 
@@ -41,6 +43,7 @@ void RunFolder::clear() {
 }
 
 void RunFolder::open(std::optional<std::int64_t> keep_through) {
+  trim_rows(real_files(), (path_ / "samples.jsonl").string(), keep_through);
   metrics_ =
       std::make_unique<MetricsFile>(real_files(), (path_ / "metrics.jsonl").string(), keep_through);
   events_ = std::make_unique<EventWriter>(real_files(), path_.string(), keep_through);
@@ -57,6 +60,19 @@ void RunFolder::sample(std::int64_t step, std::string_view prompt, std::string_v
   File file(real_files(), (path_ / "samples.jsonl").string(), OpenFor::appending);
   file.write(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
   file.close();
+}
+
+std::vector<MetricValue> last_evaluation(const std::filesystem::path& folder) {
+  constexpr std::string_view prefix = "eval/";
+  std::vector<MetricValue> values;
+  const std::vector<MetricsRow> rows =
+      read_metrics(real_files(), (folder / "metrics.jsonl").string());
+  for (auto row = rows.rbegin(); row != rows.rend() && values.empty(); ++row) {
+    for (const auto& [name, value] : row->values) {
+      if (name.starts_with(prefix)) values.emplace_back(name.substr(prefix.size()), value);
+    }
+  }
+  return values;
 }
 
 }  // namespace lathe

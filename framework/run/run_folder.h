@@ -44,4 +44,7 @@ class RunFolder {
   std::unique_ptr<EventWriter> events_;
 };
 
+// The newest evaluation in a run's metrics.jsonl, names without "eval/"; empty when there is none.
+std::vector<MetricValue> last_evaluation(const std::filesystem::path& folder);
+
 }  // namespace lathe

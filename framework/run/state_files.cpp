@@ -3,6 +3,7 @@
 #include <lathe/base/json.h>
 #include <lathe/io/safetensors.h>
 
+#include <cmath>
 #include <cstring>
 
 namespace lathe {
@@ -80,6 +81,10 @@ void StateFiles::add(const std::string& name,
 }
 
 StateFiles::StateFiles(const Trainer& trainer, const Parameters& parameters) {
+  if (!std::isfinite(parameters.backend()->sum_of_squares(parameters.master().view()))) {
+    fail("step ", trainer.state.step, ": a weight is not finite; nothing was saved. Lower ",
+         "optimizer.rate, set train.clip, or go on from the last checkpoint with other data");
+  }
   add("weights.safetensors", {{"", parameters.master()}}, parameters);
   if (trainer.average) add("average.safetensors", {{"", trainer.average}}, parameters);
   std::vector<std::pair<std::string, Tensor>> moments;
@@ -91,7 +96,8 @@ StateFiles::StateFiles(const Trainer& trainer, const Parameters& parameters) {
                      {"tokens", state.tokens},
                      {"best", state.best},
                      {"best_step", state.best_step},
-                     {"evaluations_since_best", state.evaluations_since_best}};
+                     {"evaluations_since_best", state.evaluations_since_best},
+                     {"evaluated", state.evaluated}};
   files_.push_back(CheckpointFile::text("state.json", json.dump(2) + "\n"));
 }
 
@@ -111,7 +117,8 @@ void load_state(const std::string& folder, Trainer& trainer, Parameters& paramet
         .tokens = json.at("tokens").get<double>(),
         .best = json.at("best").get<double>(),
         .best_step = json.at("best_step").get<std::int64_t>(),
-        .evaluations_since_best = json.at("evaluations_since_best").get<std::int64_t>()};
+        .evaluations_since_best = json.at("evaluations_since_best").get<std::int64_t>(),
+        .evaluated = json.at("evaluated").get<std::int64_t>()};
   } catch (const nlohmann::json::exception& error) {
     fail(path, ": is not the state of a run (", error.what(), ")");
   }
@@ -122,6 +129,16 @@ void load_weights(const std::string& folder, Parameters& parameters) {
   const std::string path = exists(averaged) ? averaged : join(folder, "weights.safetensors");
   read_all(path, "", parameters, parameters.master());
   parameters.refresh();
+}
+
+FoundCheckpoint newest_trusted(const std::string& folder) {
+  FoundCheckpoint found = find_newest_verified(real_files(), folder);
+  if (found || found.rejected.empty()) return found;
+  std::string reasons;
+  for (const auto& rejected : found.rejected) {
+    reasons += cat("\n  ", rejected.path, ": ", rejected.reason);
+  }
+  fail(folder, ": no checkpoint can be trusted; `lathe run FILE --again` begins anew", reasons);
 }
 
 std::string checkpoint_of(const std::string& path, bool best) {
@@ -141,13 +158,9 @@ std::string checkpoint_of(const std::string& path, bool best) {
       return chosen;
     }
   }
-  const FoundCheckpoint found = find_newest_verified(real_files(), folder);
-  if (found) return found.path;
-  std::string reasons;
-  for (const auto& rejected : found.rejected) {
-    reasons += cat("\n  ", rejected.path, ": ", rejected.reason);
-  }
-  fail(folder, ": no checkpoint that can be trusted", reasons);
+  const FoundCheckpoint found = newest_trusted(folder);
+  if (!found) fail(folder, ": holds no checkpoint yet");
+  return found.path;
 }
 
 }  // namespace lathe

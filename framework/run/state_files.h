@@ -31,6 +31,9 @@ void load_state(const std::string& folder, Trainer& trainer, Parameters& paramet
 // The weights alone (the averaged ones, if there are any), for generation or a new start.
 void load_weights(const std::string& folder, Parameters& parameters);
 
+// find_newest_verified, but an Error when there are checkpoints and none of them verifies.
+FoundCheckpoint newest_trusted(const std::string& folder);
+
 // The checkpoint meant by a path: itself, a run folder (its best, else its newest verified).
 std::string checkpoint_of(const std::string& path, bool best);
 

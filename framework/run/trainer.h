@@ -32,6 +32,7 @@ struct TrainState {
   double best = 0;
   std::int64_t best_step = -1;
   std::int64_t evaluations_since_best = 0;
+  std::int64_t evaluated = -1;  // step of the last evaluation
 };
 
 class Trainer {
