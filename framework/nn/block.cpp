@@ -21,10 +21,11 @@ Block::Block(Parameters& parameters, const std::string& name, int index,
   down_ = Linear(parameters, name + ".down", options.hidden, options.width, options.bias, outer);
 }
 
-// A stream of its own for each place where a block drops values out.
+// A stream of its own for each place where a block drops values out; the pass itself keeps number
+// 0.
 RandomStream Block::stream(const PassOptions& pass, int which) const {
   RandomStream own = pass.dropout;
-  own.key[1] += static_cast<std::uint32_t>(4 * index_ + which);
+  own.key[1] += static_cast<std::uint32_t>(4 * index_ + 1 + which);
   return own;
 }
 
