@@ -1,5 +1,6 @@
 // GPT-2 exactly: weights, logits, losses and gradients of Hugging Face's GPT2LMHeadModel, recorded
-// in double precision by tests/oracles/record_gpt2.py.
+// in double precision by tests/oracles/record_gpt2.py; and, with the options that came after,
+// Llama.
 #include <gtest/gtest.h>
 #include <lathe/config/toml.h>
 #include <lathe/io/safetensors.h>
@@ -92,22 +93,37 @@ class Gpt2 : public ::testing::TestWithParam<const char*> {
   Gpt2()
       : registry_(testing::built_plugins()),
         expected_(open_tensors(LATHE_FIXTURES "/gpt2/expected.safetensors")),
-        backend_(registry_.create<Backend>(GetParam(), Config())),
-        model_(registry_.create<Model>(
-            "gpt", parse_toml(cat("layers = ", layers, "\nheads = 3\n", "width = ", width, "\n"),
-                              "gpt2"))) {
+        backend_(registry_.create<Backend>(GetParam(), Config())) {}
+
+  void build(const std::string& options) {
+    model_ = registry_.create<Model>(
+        "gpt", parse_toml(cat("layers = ", layers, "\nwidth = ", width, "\n", options), "gpt2"));
     model_->build(parameters_, {.vocabulary = vocabulary, .context = 13});
     parameters_.allocate(backend_, Precision::f32, 0);
+  }
+
+  void set(const std::string& name, const std::vector<float>& values) {
+    Parameter* parameter = parameters_.find(name);
+    if (parameter == nullptr) throw std::runtime_error("no parameter " + name);
+    EXPECT_EQ(static_cast<std::int64_t>(values.size()), parameter->shape.count()) << name;
+    backend_->upload(parameter->master.view().data, values.data(), values.size() * sizeof(float));
+    ++set_;
+  }
+
+  void build_gpt2(const std::string& activation) {
+    build("heads = 3\nactivation = \"" + activation + "\"");
     const TensorFile weights = open_tensors(LATHE_FIXTURES "/gpt2/model.safetensors");
-    EXPECT_EQ(weights.entries().size(), parameters_.all().size());
     for (const Named& name : names()) {
-      Parameter* parameter = parameters_.find(name.ours);
-      if (parameter == nullptr) throw std::runtime_error("no parameter " + name.ours);
-      const std::vector<float> values = in_our_layout(weights.at(name.theirs), name.transposed);
-      EXPECT_EQ(static_cast<std::int64_t>(values.size()), parameter->shape.count()) << name.ours;
-      backend_->upload(parameter->master.view().data, values.data(), values.size() * sizeof(float));
+      set(name.ours, in_our_layout(weights.at(name.theirs), name.transposed));
     }
-    parameters_.refresh();
+    EXPECT_EQ(weights.entries().size(), set_);
+    EXPECT_EQ(parameters_.all().size(), set_);
+  }
+
+  std::vector<double> logits() const {
+    const DeviceBatch device(batch(), parameters_);
+    const NoGradient silent;
+    return linear(model_->hidden(device.input), model_->head().value).values();
   }
 
   // The recorded tokens; each is the target of the place before it.
@@ -137,16 +153,64 @@ class Gpt2 : public ::testing::TestWithParam<const char*> {
   std::shared_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
   Parameters parameters_;
+  std::size_t set_ = 0;  // parameters that were given values
 };
 
 TEST_P(Gpt2, Logits) {
-  const DeviceBatch device(batch(), parameters_);
-  const NoGradient silent;
-  const Tensor logits = linear(model_->hidden(device.input), model_->head().value);
-  EXPECT_LE(relative(logits.values(), doubles(expected_.at("logits"))), 1e-5);
+  build_gpt2("gelu_tanh");
+  EXPECT_LE(relative(logits(), doubles(expected_.at("logits"))), 1e-5);
+}
+
+TEST_P(Gpt2, LogitsWithRelu) {
+  build_gpt2("relu");
+  EXPECT_LE(relative(logits(), doubles(expected_.at("logits.relu"))), 1e-5);
+}
+
+TEST_P(Gpt2, LogitsWithSilu) {
+  build_gpt2("silu");
+  EXPECT_LE(relative(logits(), doubles(expected_.at("logits.silu"))), 1e-5);
+}
+
+TEST_P(Gpt2, LogitsWithGeluErf) {
+  build_gpt2("gelu_erf");
+  EXPECT_LE(relative(logits(), doubles(expected_.at("logits.gelu"))), 1e-5);
+}
+
+// RMS norm, rotary positions, SwiGLU, shared key heads, a head of its own and no biases at once.
+TEST_P(Gpt2, LogitsOfLlama) {
+  build(
+      "heads = 4\nkey_heads = 2\nhidden = 20\nnorm = \"rms\"\npositions = \"rotary\"\n"
+      "rotary_base = 100.0\nactivation = \"swiglu\"\ntied = false\nbias = false");
+  const TensorFile weights = open_tensors(LATHE_FIXTURES "/gpt2/llama.safetensors");
+  const auto joined = [&](const std::vector<std::string>& parts) {
+    std::vector<float> all;
+    for (const std::string& part : parts) {
+      const std::vector<float> values = floats(weights.at(part + ".weight"));
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
+  };
+  set("token_embedding", joined({"model.embed_tokens"}));
+  set("last_norm.weight", joined({"model.norm"}));
+  set("head", joined({"lm_head"}));
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    const std::string ours = cat("block.", layer, ".");
+    const std::string theirs = cat("model.layers.", layer, ".");
+    const std::string attention = theirs + "self_attn.";
+    set(ours + "attention_norm.weight", joined({theirs + "input_layernorm"}));
+    set(ours + "qkv.weight",
+        joined({attention + "q_proj", attention + "k_proj", attention + "v_proj"}));
+    set(ours + "projection.weight", joined({attention + "o_proj"}));
+    set(ours + "feed_norm.weight", joined({theirs + "post_attention_layernorm"}));
+    set(ours + "up.weight", joined({theirs + "mlp.gate_proj", theirs + "mlp.up_proj"}));
+    set(ours + "down.weight", joined({theirs + "mlp.down_proj"}));
+  }
+  EXPECT_EQ(parameters_.all().size(), set_);
+  EXPECT_LE(relative(logits(), doubles(weights.at("logits"))), 1e-5);
 }
 
 TEST_P(Gpt2, LossAndGradients) {
+  build_gpt2("gelu_tanh");
   const auto objective = registry_.create<Objective>("sft", Config());
   parameters_.begin_gradients();
   Tape tape;

@@ -1,10 +1,11 @@
-"""Records a tiny random GPT-2 of Hugging Face transformers for tests/models/gpt2_test.cpp.
+"""Records a tiny random GPT-2 and a Llama of Hugging Face transformers for tests/models.
 
     python record_gpt2.py ../fixtures/gpt2     # with torch and transformers
 
 model.safetensors: the weights as GPT2LMHeadModel.save_pretrained writes them (Conv1D weights are
 [in, out]). expected.safetensors: tokens, logits, per-token losses and the gradient of the mean loss
-with respect to every weight. All computed in double precision, so that they are the truth for f32.
+with respect to every weight; logits.relu and so on with the same weights and another activation.
+llama.safetensors: the weights and the logits of a LlamaForCausalLM. All computed in double precision, so that they are the truth for f32.
 """
 import sys
 
@@ -36,5 +37,23 @@ save_file(weights, folder + "/model.safetensors", metadata={"format": "pt"})
 expected = {"tokens": tokens.int(), "logits": logits.detach(), "losses": losses.detach()}
 for name, value in model.named_parameters():
     expected["gradient." + name] = value.grad.float().contiguous()
-save_file(expected, folder + "/expected.safetensors",
-          metadata={"made_by": f"torch {torch.__version__}, transformers {transformers.__version__}"})
+for activation in ("relu", "silu", "gelu"):
+    config.activation_function = activation
+    other = transformers.GPT2LMHeadModel(config).double().eval()
+    other.load_state_dict(model.state_dict())
+    expected["logits." + activation] = other(tokens).logits.detach()
+made_by = {"made_by": f"torch {torch.__version__}, transformers {transformers.__version__}"}
+save_file(expected, folder + "/expected.safetensors", metadata=made_by)
+
+llama = transformers.LlamaForCausalLM(transformers.LlamaConfig(
+    vocab_size=37, max_position_embeddings=13, hidden_size=24, intermediate_size=20,
+    num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-5,
+    rope_theta=100.0, tie_word_embeddings=False, bos_token_id=0, eos_token_id=0,
+    attn_implementation="eager")).double().eval()
+llama.model.rotary_emb.inv_freq = 100.0 ** (-torch.arange(0, 6, 2).double() / 6)
+with torch.no_grad():
+    for weight in llama.parameters():
+        weight.copy_((weight + 0.1 * torch.randn_like(weight)).float().double())
+saved = {name: value.detach().float().contiguous() for name, value in llama.named_parameters()}
+saved["logits"] = llama(tokens).logits.detach()
+save_file(saved, folder + "/llama.safetensors", metadata=made_by)
