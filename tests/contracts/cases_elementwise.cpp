@@ -102,17 +102,21 @@ template <>
 std::vector<Case> cases<Op::where>() {
   std::vector<Case> tests;
   for (const Shape& shape : shapes) {
-    Case test{.name = shape.text()};
-    test.input("condition", shape, 0, 3).whole = true;  // anything but 0 is true
-    test.input("a", shape);
-    test.input("b", shape);
-    test.output("y", shape);
-    test.layouts = layouts_for(shape);
-    test.exact = true;
-    test.call = [](Backend& b, const Operands& o) {
-      b.where(o["condition"], o["a"], o["b"], o["y"]);
-    };
-    tests.push_back(test);
+    for (const Kind kind : {Kind::element, Kind::wide, Kind::index}) {
+      Case test{.name = cat("kind ", kind, " ", shape.text())};
+      Operand& condition = test.input("condition", shape, 0, 3);  // anything but 0 is true
+      condition.kind = kind;
+      condition.whole = true;
+      test.input("a", shape);
+      test.input("b", shape);
+      test.output("y", shape);
+      test.layouts = layouts_for(shape);
+      test.exact = true;
+      test.call = [](Backend& b, const Operands& o) {
+        b.where(o["condition"], o["a"], o["b"], o["y"]);
+      };
+      tests.push_back(test);
+    }
   }
   return tests;
 }

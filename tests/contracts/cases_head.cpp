@@ -137,7 +137,9 @@ std::vector<Case> cases<Op::head_tokens_gradient>() {
         test.wide_input("entropy", {of.N});
         test.wide_input("dlog_probability", {of.N});
         if (entropy) test.wide_input("dentropy", {of.N});
-        test.target("dx", {of.N, of.C}).roundings = of_gradient + 1;
+        // The exact lse beside logits in bf16 makes a row of p not quite 1 in sum. That shows where
+        // the words of a small vocabulary nearly cancel.
+        test.target("dx", {of.N, of.C}).roundings = (of.V == 2 ? 6 : 1) * of_gradient + 1;
         test.wide_target("dweight", {of.V, of.C}).roundings = of_gradient;
         test.zero_allowed = of.N == 0;
         test.prepare = [=](Backend& b, const Operands& o) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "kernels/cross_entropy.h"
-#include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "onednn.h"
 
@@ -88,17 +87,11 @@ void OnednnBackend::head_tokens(const HeadTokensArguments& a) {
   for (std::int64_t begin = 0; begin < rows; begin += chunk) {
     const std::int64_t end = std::min(rows, begin + chunk);
     product(logits_product(a.x, a.weight, begin, end, logits));
-    if (a.temperature != 1) {
-      kernels::scale({.dtype = a.x.dtype,
-                      .count = size((end - begin) * vocabulary),
-                      .factor = static_cast<float>(1 / a.temperature),
-                      .x = logits,
-                      .y = logits});
-    }
     kernels::token_log_probability({.dtype = a.x.dtype,
                                     .rows = size(end - begin),
                                     .vocabulary = size(vocabulary),
                                     .stride = size(vocabulary),
+                                    .scale = static_cast<float>(1 / a.temperature),
                                     .logits = logits,
                                     .targets = a.targets.as<std::int32_t>() + begin,
                                     .logp = floats(a.log_probability, begin),
@@ -115,31 +108,21 @@ void OnednnBackend::head_tokens_gradient(const HeadTokensGradients& a) {
   if (rows == 0 && a.dweight && !a.dweight.add) fill(a.dweight.view, 0);
   const std::int64_t chunk = std::min(with_.head_rows, rows);
   void* logits = logits_.get(size(chunk * vocabulary) * size_of(f.x.dtype));
-  const auto scaled = [&](std::int64_t count) {
-    if (f.temperature == 1) return;
-    kernels::scale({.dtype = f.x.dtype,
-                    .count = size(count),
-                    .factor = static_cast<float>(1 / f.temperature),
-                    .x = logits,
-                    .y = logits});
-  };
   for (std::int64_t begin = 0; begin < rows; begin += chunk) {
     const std::int64_t end = std::min(rows, begin + chunk);
-    const std::int64_t count = (end - begin) * vocabulary;
     product(logits_product(f.x, f.weight, begin, end, logits));
-    scaled(count);
     kernels::token_log_probability_backward({.dtype = f.x.dtype,
                                              .rows = size(end - begin),
                                              .vocabulary = size(vocabulary),
                                              .stride = size(vocabulary),
                                              .padded = size(vocabulary),
+                                             .scale = static_cast<float>(1 / f.temperature),
                                              .logits = logits,
                                              .targets = f.targets.as<std::int32_t>() + begin,
                                              .lse = floats(f.lse, begin),
                                              .dlogp = floats(a.dlog_probability, begin),
                                              .dentropy = floats(a.dentropy, begin),
                                              .entropy = floats(f.entropy, begin)});
-    scaled(count);  // d(logits / T) / d logits
     head_gradients(f.x, f.weight, begin, end, logits, a.dx, a.dweight);
   }
 }

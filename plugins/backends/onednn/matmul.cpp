@@ -1,12 +1,15 @@
 #include "matmul.h"
 
 #include <lathe/base/error.h>
+#include <lathe/base/threads.h>
 
 #include <dnnl.hpp>
 
+#include <algorithm>
 #include <map>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "kernels/activation.h"
@@ -17,7 +20,7 @@ using dnnl::memory;
 
 // What makes two products the same primitive.
 using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
-                       std::int64_t, std::int64_t, std::int64_t, int, int, bool, bool>;
+                       std::int64_t, std::int64_t, std::int64_t, int, int, bool, bool, int>;
 
 constexpr std::int64_t block_rows = 256;  // of a long sum
 
@@ -28,6 +31,15 @@ memory::data_type type_of(DType type) {
 memory::desc matrix(std::int64_t rows, std::int64_t columns, DType type, std::int64_t row,
                     std::int64_t column) {
   return memory::desc({rows, columns}, type_of(type), memory::dims{row, column});
+}
+
+// The stride of an axis of one element means nothing; oneDNN reads it as a leading dimension, which
+// must span the other axis. False for a matrix that oneDNN cannot describe (repeated rows).
+bool settle(std::int64_t rows, std::int64_t columns, std::int64_t& row, std::int64_t& column) {
+  if (columns == 1) column = 1;
+  if (rows == 1 && column == 1) row = columns;
+  if (rows == 1 && column != 1) row = 1;
+  return (column == 1 && row >= columns) || (row == 1 && column >= rows);
 }
 
 struct Product {
@@ -85,7 +97,8 @@ struct OnednnMatmul::State {
                   static_cast<int>(g.ab_type),
                   static_cast<int>(g.c_type),
                   g.add,
-                  g.bias != nullptr};
+                  g.bias != nullptr,
+                  threads()};
     auto found = products.find(key);
     if (found == products.end()) {
       if (products.size() > 4096) products.clear();  // shapes that never come back
@@ -109,12 +122,15 @@ OnednnMatmul::~OnednnMatmul() = default;
 
 bool OnednnMatmul::run(const kernels::Gemm& gemm) {
   if (gemm.m == 0 || gemm.n == 0 || gemm.k == 0 || gemm.residual != nullptr) return false;
-  if (!state_) state_ = std::make_unique<State>();
   kernels::Gemm g = gemm;
+  const bool fits = settle(g.m, g.k, g.a_row, g.a_column) && settle(g.k, g.n, g.b_row, g.b_column);
+  if (!fits) return false;
+  if (g.m == 1) g.c_row = g.n;
+  if (!state_) state_ = std::make_unique<State>();
   g.activation = kernels::Activation::none;
   g.before = nullptr;
   if (gemm.activation != kernels::Activation::none) {
-    if (gemm.c_row != gemm.n) return false;
+    if (g.c_row != g.n) return false;
     if (gemm.before != nullptr) g.c = gemm.before;
     state_->run(g);
     kernels::activation_forward({.dtype = gemm.c_type,
@@ -125,8 +141,9 @@ bool OnednnMatmul::run(const kernels::Gemm& gemm) {
                                  .y = gemm.c});
     return true;
   }
-  const bool long_sum = gemm.a_row == 1 && gemm.a_column != 1 && gemm.k > block_rows;
-  if (!long_sum || gemm.c_type != DType::f32) {
+  const bool long_sum = g.a_row == 1 && g.a_column != 1 && g.k > block_rows;
+  if (long_sum && g.c_type != DType::f32) return false;
+  if (!long_sum) {
     state_->run(g);
     return true;
   }

@@ -34,6 +34,7 @@ void OnednnBackend::adamw(const OptimizerArguments& a) {
 }
 
 void OnednnBackend::sgd(const OptimizerArguments& a) {
+  if (a.step == 1 && a.first) fill(a.first, 0);  // what it held before is not read
   kernels::sgd({.buffers = buffers_of(a),
                 .velocity = floats(a.first),
                 .rate = a.rate,

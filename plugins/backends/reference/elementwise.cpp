@@ -99,8 +99,11 @@ void ReferenceBackend::binary(Binary op, const View& a, const View& b, const Vie
 
 void ReferenceBackend::where(const View& condition, const View& a, const View& b, const View& y) {
   for_floating(y.dtype, [&]<class T>(std::type_identity<T>) {
-    const At<T> choice(condition), left(a), right(b), out(y);
-    for_each(y.shape, [&](const Index& i) { out[i] = choice[i] != 0 ? left[i] : right[i]; });
+    const At<T> left(a), right(b), out(y);
+    for_any(condition.dtype, [&]<class C>(std::type_identity<C>) {
+      const At<C> choice(condition);
+      for_each(y.shape, [&](const Index& i) { out[i] = choice[i] != 0 ? left[i] : right[i]; });
+    });
   });
 }
 

@@ -24,9 +24,10 @@ struct RowSums {
   float entropy;  // when wanted
 };
 
-// One pass over memory: each block is read again from the first-level cache.
+// One pass over memory: each block is read again from the first-level cache. Sums are those of
+// scale x, but for the sum of the logits.
 template <bool with_logits, bool with_entropy, class T>
-RowSums row_sums(const T* x, std::size_t width) {
+RowSums row_sums(const T* x, std::size_t width, float scale) {
   LogSum log_sum;
   float weighted = 0;  // sum of exp(x - top) (x - top)
   float logits = 0;
@@ -34,14 +35,14 @@ RowSums row_sums(const T* x, std::size_t width) {
     const T* block = x + begin;
     const std::size_t count = width - begin < log_sum_block ? width - begin : log_sum_block;
     const float before = log_sum.shift();
-    const float factor = log_sum.raise(maximum_of(block, count));
+    const float factor = log_sum.raise(scale * maximum_of(block, count));
     const vfloat shift = broadcast(log_sum.shift());
     four total = all_four(0);
     four products = all_four(0);
     four plain = all_four(0);
     each_vector_of_four(count, [&](std::size_t i, auto n, int k) {
       const vfloat value = load(block + i, n);
-      const vfloat exponent = max(broadcast(lowest_exponent), value - shift);
+      const vfloat exponent = max(broadcast(lowest_exponent), fma(value, broadcast(scale), -shift));
       const vfloat power = keep(exp(exponent), n, broadcast(0));
       total.at[k] = total.at[k] + power;
       if constexpr (with_entropy) products.at[k] = fma(power, exponent, products.at[k]);
@@ -69,8 +70,8 @@ void loss_row(const CrossEntropy& a, std::size_t row) {
     return;
   }
   const float smoothing = a.label_smoothing;
-  const RowSums sums = smoothing != 0 ? row_sums<true, false>(x, a.vocabulary)
-                                      : row_sums<false, false>(x, a.vocabulary);
+  const RowSums sums = smoothing != 0 ? row_sums<true, false>(x, a.vocabulary, 1)
+                                      : row_sums<false, false>(x, a.vocabulary, 1);
   const float lse = sums.lse;
   float loss = lse - scalar(x + target);
   if (smoothing != 0) {
@@ -105,9 +106,9 @@ void token_row(const TokenLogProbability& a, std::size_t row) {
     if (a.entropy != nullptr) a.entropy[row] = 0;
     return;
   }
-  const RowSums sums = a.entropy != nullptr ? row_sums<false, true>(x, a.vocabulary)
-                                            : row_sums<false, false>(x, a.vocabulary);
-  a.logp[row] = scalar(x + target) - sums.lse;
+  const RowSums sums = a.entropy != nullptr ? row_sums<false, true>(x, a.vocabulary, a.scale)
+                                            : row_sums<false, false>(x, a.vocabulary, a.scale);
+  a.logp[row] = a.scale * scalar(x + target) - sums.lse;
   a.lse[row] = sums.lse;
   if (a.entropy != nullptr) a.entropy[row] = sums.entropy;
 }
@@ -121,14 +122,15 @@ void token_backward_row(const TokenLogProbabilityBackward& a, std::size_t row) {
     return;
   }
   const vfloat lse = broadcast(a.lse[row]);
-  const float dlogp = a.dlogp[row];
-  const float dentropy = a.dentropy != nullptr ? a.dentropy[row] : 0.0f;
-  // -p (dlogp + dentropy (log p + entropy))
+  const vfloat scale = broadcast(a.scale);
+  const float dlogp = a.scale * a.dlogp[row];
+  const float dentropy = a.dentropy != nullptr ? a.scale * a.dentropy[row] : 0.0f;
+  // -scale p (dlogp + dentropy (log p + entropy))
   const float entropy = dentropy != 0 ? a.entropy[row] : 0.0f;
   const vfloat constant = broadcast(-dlogp - dentropy * entropy);
   const vfloat slope = broadcast(-dentropy);
   const auto gradient = [&](vfloat logit) {
-    const vfloat log_p = max(broadcast(lowest_exponent), logit - lse);
+    const vfloat log_p = max(broadcast(lowest_exponent), fma(logit, scale, -lse));
     return exp(log_p) * fma(slope, log_p, constant);
   };
   const float at_target = dlogp + first_lane(gradient(broadcast(scalar(x + target))));

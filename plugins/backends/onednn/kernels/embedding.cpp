@@ -15,9 +15,9 @@ namespace {
 void check_indices(const std::int32_t* index, std::size_t rows, std::size_t limit,
                    std::string_view what) {
   for (std::size_t row = 0; row < rows; ++row) {
-    if (index[row] < -1 || (index[row] >= 0 && static_cast<std::size_t>(index[row]) >= limit)) {
-      fail("embedding: ", what, " ", index[row], " of row ", row,
-           " is neither -1 (none) nor below ", limit, ", the rows of its table");
+    if (index[row] >= 0 && static_cast<std::size_t>(index[row]) >= limit) {
+      fail("embedding: ", what, " ", index[row], " of row ", row, " is not below ", limit,
+           ", the rows of its table");
     }
   }
 }

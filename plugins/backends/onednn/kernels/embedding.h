@@ -8,8 +8,8 @@
 
 namespace lathe::kernels {
 
-// out[n, :] = scale token_table[token[n], :] + position_table[position[n], :]. A token of -1 adds
-// nothing, nor does a position of -1.
+// out[n, :] = scale token_table[token[n], :] + position_table[position[n], :]. A token below
+// 0 gives a row of zeros; a position below 0 adds nothing.
 struct EmbeddingForward {
   DType table_dtype = DType::f32;
   DType dtype = DType::f32;  // of out
@@ -26,7 +26,8 @@ struct EmbeddingForward {
 };
 
 // dtoken_table[token[n], :] += scale dout[n, :], dposition_table[position[n], :] += dout[n, :], for
-// n in order: the bits depend neither on threads nor on which rows share a token.
+// n in order: the bits depend neither on threads nor on which rows share a token. A token below 0
+// gives neither table anything.
 struct EmbeddingBackward {
   DType dtype = DType::f32;  // of dout
   std::size_t rows = 0;
@@ -41,7 +42,7 @@ struct EmbeddingBackward {
   float* dposition_table = nullptr;  // optional
 };
 
-// Both throw Error when an index lies outside [-1, rows of its table).
+// Both throw Error when an index is not below the rows of its table.
 void embedding_forward(const EmbeddingForward& arguments);
 void embedding_backward(const EmbeddingBackward& arguments);
 

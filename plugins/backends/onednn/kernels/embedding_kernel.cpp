@@ -8,7 +8,8 @@ namespace {
 template <class Table, class Out>
 void forward_row(const EmbeddingForward& a, std::size_t row) {
   const std::int32_t token = a.token[row];
-  const std::int32_t position = a.position_table != nullptr ? a.position[row] : -1;
+  const bool placed = token >= 0 && a.position_table != nullptr;
+  const std::int32_t position = placed ? a.position[row] : -1;
   const Table* tokens = static_cast<const Table*>(a.token_table);
   const Table* positions = static_cast<const Table*>(a.position_table);
   if (token >= 0) tokens += static_cast<std::size_t>(token) * a.width;
@@ -32,7 +33,7 @@ template <class T>
 void add_rows(const EmbeddingBackward& a, float* table, const std::int32_t* index, float scale,
               std::size_t begin, std::size_t end) {
   for (std::size_t row = 0; row < a.rows; ++row) {
-    if (index[row] < 0) continue;
+    if (a.token[row] < 0 || index[row] < 0) continue;
     float* to = table + static_cast<std::size_t>(index[row]) * a.width;
     const T* from = static_cast<const T*>(a.dout) + row * a.width;
     each_vector(begin, end, [&](std::size_t i, auto n) {
