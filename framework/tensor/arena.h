@@ -60,6 +60,7 @@ class Arena {
   void end();
 
   std::shared_ptr<Storage> allocate(std::size_t bytes);
+  bool serves(const Backend& backend) const { return backend_.get() == &backend; }
 
   // For the report and the tests.
   std::size_t slab_bytes() const;     // of the current slab

@@ -234,7 +234,7 @@ class Backend {
   virtual void fill(const View& to, double value) = 0;
   virtual void unary(Unary op, const View& x, const View& y) = 0;
   virtual void binary(Binary op, const View& a, const View& b, const View& y) = 0;
-  // y = condition != 0 ? a : b
+  // y = condition != 0 ? a : b; the condition is of any dtype
   virtual void where(const View& condition, const View& a, const View& b, const View& y) = 0;
   // y has extent 1 on each reduced axis; the sum of nothing is 0, its maximum -infinity.
   virtual void reduce(Reduce op, const View& x, const View& y) = 0;

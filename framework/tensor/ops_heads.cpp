@@ -18,6 +18,32 @@ void check_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
     fail("attention: ", q.size(2), " heads cannot share ", k.size(2), " key heads evenly");
   }
 }
+
+// The targets of one call must not share memory: where the operand stands for an earlier one too,
+// its gradient is made apart and given afterwards.
+class OwnTarget {
+ public:
+  OwnTarget(const Tensor& operand, std::initializer_list<const Tensor*> earlier)
+      : operand_(operand) {
+    bool shared = false;
+    for (const Tensor* other : earlier) shared |= other->variable() == operand.variable();
+    if (shared && operand.variable()) {
+      apart_ = Tensor::empty(operand.shared_backend(), operand.shape(), operand.dtype());
+      target_ = Target{apart_.view()};
+    } else {
+      target_ = gradient_target(operand);
+    }
+  }
+  const Target& target() const { return target_; }
+  void give() const {
+    if (apart_) give_gradient(operand_, apart_);
+  }
+
+ private:
+  const Tensor& operand_;
+  Tensor apart_;
+  Target target_;
+};
 }  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v,
@@ -53,9 +79,13 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v,
     gradients.forward.lse = lse.view();
     gradients.forward.offset = options.offset.view();  // the closure keeps these alive
     gradients.dq = gradient_target(q);
-    gradients.dk = gradient_target(k);
-    gradients.dv = gradient_target(v);
+    const OwnTarget dk(k, {&q});
+    const OwnTarget dv(v, {&q, &k});
+    gradients.dk = dk.target();
+    gradients.dv = dv.target();
     q.backend().attention_gradient(gradients);
+    dk.give();
+    dv.give();
   });
   return y;
 }
@@ -142,7 +172,8 @@ HeadTokens head_tokens(const Tensor& x, const Tensor& weight, const Tensor& targ
                                   .dentropy = from_entropy.view(),
                                   .dx = gradient_target(x),
                                   .dweight = gradient_target(weight)};
-    gradients.forward.lse = saved.lse.view();  // the closure keeps the saved rows alive
+    gradients.forward.targets = targets.view();  // the closure keeps these alive
+    gradients.forward.lse = saved.lse.view();
     x.backend().head_tokens_gradient(gradients);
   });
   return result;

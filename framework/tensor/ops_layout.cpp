@@ -97,7 +97,7 @@ Tensor cast(const Tensor& x, DType dtype) {
   const Tensor operand = x;
   Tape::current()->record({variable}, [=] {
     const Tensor dy = gathered(variable, operand.shape());
-    give_gradient(operand, cast(dy, operand.dtype()));
+    give_gradient(operand, dy);
   });
   return y;
 }
@@ -124,7 +124,8 @@ Tensor slice(const Tensor& x, int axis, std::int64_t begin, std::int64_t end) {
     const Target target = gradient_target(x);
     if (!target.add) dy.backend().fill(target.view, 0);
     const View window = sliced(target.view, axis, begin, end);
-    dy.backend().binary(Binary::add, window, dy.view(), window);
+    const Tensor same = cast(dy, target.view.dtype);
+    dy.backend().binary(Binary::add, window, same.view(), window);
   });
   return y;
 }

@@ -53,30 +53,36 @@ View reshaped(const View& view, const Shape& shape) {
          " elements are not ", shape.count());
   }
   if (view.count() == 0 || view.is_dense()) return dense_view(view.data, view.dtype, shape);
+  Shape extents;  // of the axes with more than one element: the strides of others mean nothing
+  Strides strides{};
+  for (int axis = 0; axis < view.shape.rank(); ++axis) {
+    if (view.shape[axis] == 1) continue;
+    strides[at(extents.rank())] = view.strides[at(axis)];
+    extents.push_back(view.shape[axis]);
+  }
   View result{view.data, view.dtype, shape, {}};
   int from = 0;
   int to = 0;
-  while (from < view.shape.rank() || to < shape.rank()) {
-    std::int64_t old_count = from < view.shape.rank() ? view.shape[from] : 1;
-    std::int64_t new_count = to < shape.rank() ? shape[to] : 1;
-    int from_end = from + 1;
+  while (to < shape.rank()) {
+    int from_end = std::min(from + 1, extents.rank());
     int to_end = to + 1;
+    std::int64_t old_count = from < extents.rank() ? extents[from] : 1;
+    std::int64_t new_count = shape[to];
     while (old_count != new_count) {
       if (old_count < new_count) {
-        old_count *= view.shape[from_end++];
+        old_count *= extents[from_end++];
       } else {
         new_count *= shape[to_end++];
       }
     }
-    for (int axis = from; axis + 1 < from_end && axis + 1 < view.shape.rank(); ++axis) {
-      if (view.strides[at(axis)] != view.strides[at(axis + 1)] * view.shape[axis + 1]) {
+    for (int axis = from; axis + 1 < from_end; ++axis) {
+      if (strides[at(axis)] != strides[at(axis + 1)] * extents[axis + 1]) {
         fail("cannot view a strided tensor ", view.shape.text(), " as ", shape.text(),
              ": copy it with contiguous() first");
       }
     }
-    std::int64_t step =
-        from < view.shape.rank() ? view.strides[at(std::min(from_end, view.shape.rank()) - 1)] : 1;
-    for (int axis = std::min(to_end, shape.rank()) - 1; axis >= to; --axis) {
+    std::int64_t step = from_end > from ? strides[at(from_end - 1)] : 1;
+    for (int axis = to_end - 1; axis >= to; --axis) {
       result.strides[at(axis)] = step;
       step *= shape[axis];
     }

@@ -141,12 +141,15 @@ void give_gradient(const Tensor& operand, Tensor gradient) {
     return;
   }
   const Target target = gradient_target(operand);
-  const View from = gradient.view();
-  if (target.add) {
-    operand.backend().binary(Binary::add, target.view, from, target.view);
-  } else {
-    operand.backend().copy(from, target.view);
+  Backend& backend = operand.backend();
+  if (!target.add) return backend.copy(gradient.view(), target.view);
+  if (gradient.dtype() != target.view.dtype) {  // a parameter's gradient is wide
+    const Tensor wide =
+        Tensor::empty(operand.shared_backend(), gradient.shape(), target.view.dtype);
+    backend.copy(gradient.view(), wide.view());
+    gradient = wide;
   }
+  backend.binary(Binary::add, target.view, gradient.view(), target.view);
 }
 
 Tensor leaf(Tensor tensor) {

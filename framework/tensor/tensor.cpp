@@ -8,7 +8,7 @@ Tensor Tensor::empty(const std::shared_ptr<Backend>& backend, const Shape& shape
   const std::size_t bytes = static_cast<std::size_t>(shape.count()) * size_of(dtype);
   Arena* arena = Arena::current();
   Tensor tensor;
-  tensor.storage_ = arena != nullptr
+  tensor.storage_ = arena != nullptr && arena->serves(*backend)
                         ? arena->allocate(bytes)
                         : std::make_shared<Storage>(backend, std::max<std::size_t>(bytes, 1));
   tensor.view_ = dense_view(tensor.storage_->data(), dtype, shape);

@@ -8,7 +8,10 @@
 #include <set>
 #include <sstream>
 
-#include "../../plugins/backends/reference/reference.h"
+#include <lathe/base/threads.h>
+#include <lathe/config/toml.h>
+#include <lathe/plugin/registry.h>
+
 #include "../contracts/backend_suite.h"
 #include "composed_backend.h"
 
@@ -16,9 +19,18 @@ namespace lathe {
 namespace {
 using namespace contracts;
 
-ReferenceBackend& reference() {
-  static ReferenceBackend backend;
-  return backend;
+Registry& registry() {
+  static Registry registry({.user_folders = false, .library_folder = LATHE_PLUGINS});
+  return registry;
+}
+
+std::unique_ptr<Backend> made(const std::string& name, const std::string& options = "") {
+  return registry().create<Backend>(name, parse_toml(options, "backend_test"));
+}
+
+Backend& reference() {
+  static const std::unique_ptr<Backend> backend = made("reference");
+  return *backend;
 }
 
 // A backend under test, and its first op that is its own.
@@ -30,8 +42,12 @@ struct Tested {
 
 const std::vector<Tested>& backends() {
   static ComposedBackend composed(reference());
+  static const std::unique_ptr<Backend> own = made("onednn");
+  static const std::unique_ptr<Backend> onednn = made("onednn", "matmul = 'onednn'");
   static const std::vector<Tested> list{{"reference", reference()},
-                                        {"composed", composed, Op::linear}};
+                                        {"composed", composed, Op::linear},
+                                        {"onednn", *own},
+                                        {"onednn_matmul", *onednn}};
   return list;
 }
 
@@ -199,6 +215,81 @@ TEST(BackendSuite, FindsPlantedFaults) {
   EXPECT_FALSE(check_same_bits(Op::reduce, faulty).empty());
   EXPECT_THROW(run_backend_suite(faulty, reference(), {Op::fill}), Error);
 }
+
+// ---- Products of the sizes of training, at several thread counts: the suite's own are so small
+// that one thread takes them.
+
+struct ProductSizes {
+  std::int64_t N, I, O;
+};
+
+// y, dx and dweight of a linear layer, overwritten at each thread count.
+void check_layer_bits(Backend& backend, const ProductSizes& of, DType dtype) {
+  const auto random = [&](const Shape& shape, DType type, const char* name) {
+    auto tensor = std::make_unique<HostTensor>(backend, type, shape, contracts::Layout::dense);
+    const RandomStream stream(5, name);
+    std::vector<double> values;
+    for (std::int64_t i = 0; i < shape.count(); ++i) {
+      values.push_back(stream.uniform53(static_cast<std::uint64_t>(i)) - 0.5);
+    }
+    tensor->set(values);
+    return tensor;
+  };
+  const auto x = random({of.N, of.I}, dtype, "x");
+  const auto weight = random({of.O, of.I}, dtype, "weight");
+  const auto bias = random({of.O}, DType::f32, "bias");
+  const auto dy = random({of.N, of.O}, dtype, "dy");
+  const auto before = random({of.N, of.O}, dtype, "before");
+  const auto y = random({of.N, of.O}, dtype, "y");
+  const auto dx = random({of.N, of.I}, dtype, "dx");
+  const auto dweight = random({of.O, of.I}, DType::f32, "dweight");
+  std::vector<std::uint64_t> bits;
+  for (const int count : {1, 2, 4, 8}) {
+    set_threads(count);
+    backend.linear({.x = x->view(),
+                    .weight = weight->view(),
+                    .bias = bias->view(),
+                    .residual = View{},
+                    .activation = Activation::none,
+                    .before = View{},
+                    .y = y->view()});
+    backend.linear_gradient({.x = x->view(),
+                             .weight = weight->view(),
+                             .activation = Activation::none,
+                             .before = View{},
+                             .dy = dy->view(),
+                             .dx = {dx->view(), false},
+                             .dweight = {dweight->view(), false},
+                             .dbias = {}});
+    std::vector<std::uint64_t> now;
+    for (const HostTensor* tensor : {y.get(), dx.get(), dweight.get()}) {
+      const std::vector<std::uint64_t> more = tensor->bits();
+      now.insert(now.end(), more.begin(), more.end());
+    }
+    if (bits.empty()) bits = now;
+    const auto [first, other] = std::mismatch(bits.begin(), bits.end(), now.begin());
+    EXPECT_EQ(first, bits.end()) << Shape{of.N, of.I, of.O}.text() << " " << name_of(dtype)
+                                 << ": element " << first - bits.begin()
+                                 << " of y, dx and dweight differs with " << count << " threads";
+  }
+  set_threads(0);
+}
+
+class LargeProducts : public ::testing::TestWithParam<std::size_t> {};
+
+TEST_P(LargeProducts, HaveTheSameBitsAtAnyNumberOfThreads) {
+  for (const ProductSizes& of :
+       {ProductSizes{1, 192, 1000}, ProductSizes{3, 300, 70}, ProductSizes{700, 64, 192},
+        ProductSizes{2048, 96, 40}, ProductSizes{64, 2048, 33}, ProductSizes{130, 70, 1500},
+        ProductSizes{512, 256, 512}, ProductSizes{8, 40, 20000}, ProductSizes{5, 12000, 24}}) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      check_layer_bits(backends()[GetParam()].backend, of, dtype);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, LargeProducts, ::testing::Values(2, 3),
+                         [](const auto& test) { return backends()[test.param].name; });
 
 // ---- Known answers, computed by hand or taken from the papers' definitions
 
