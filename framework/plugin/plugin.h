@@ -82,8 +82,9 @@ extern const lathe::Descriptor __start_lathe_plugins[] __attribute__((weak, visi
 extern const lathe::Descriptor __stop_lathe_plugins[] __attribute__((weak, visibility("hidden")));
 }
 
-// The one exported symbol of a plugin.
-extern "C" __attribute__((weak, used, visibility("default"))) const lathe::Descriptor*
+// The one exported symbol of a plugin. Inline, so that a plugin of many files has it once; `used`
+// makes the compiler write it out though nothing calls it.
+extern "C" inline __attribute__((used, visibility("default"))) const lathe::Descriptor*
 lathe_plugin_descriptors(const lathe::Descriptor** end) {
   *end = __stop_lathe_plugins;
   return __start_lathe_plugins;
