@@ -1,4 +1,5 @@
 // lathe check, lathe show: an experiment file without running it.
+#include <lathe/base/json.h>
 #include <lathe/host/verb.h>
 #include <lathe/run/experiment.h>
 
@@ -17,8 +18,16 @@ void declare_check(po::options_description&) {}
 
 int check_experiment(const Arguments& arguments, Registry& registry) {
   const Experiment experiment = read(arguments, registry);
-  std::printf("%s: every key is known and in range; id %s\n", arguments.words[0].c_str(),
-              experiment.identity().substr(0, 8).c_str());
+  if (arguments.has("json")) {
+    const Json line = {{"files", experiment.files()},
+                       {"variant", experiment.variant()},
+                       {"identity", experiment.identity()},
+                       {"folder", experiment.folder().string()}};
+    std::printf("%s\n", line.dump().c_str());
+  } else {
+    std::printf("%s: every key is known and in range; id %s\n", arguments.words[0].c_str(),
+                experiment.identity().substr(0, 8).c_str());
+  }
   return exit_done;
 }
 

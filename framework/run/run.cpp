@@ -56,6 +56,7 @@ class Running {
   Session session_;
   Trainer trainer_;
   RunResult result_;
+  std::vector<std::vector<std::int32_t>> prompts_;  // of the samples
   std::int64_t saved_ = -1;
   std::int64_t sampled_ = -1;
   double report_time_ = 0;
@@ -63,6 +64,10 @@ class Running {
 };
 
 void Running::begin() {
+  // Before the first step, since a prompt may hold what the tokenizer does not know.
+  for (const std::string& prompt : sample_.prompts) {
+    prompts_.push_back(session_.tokenizer->encode(prompt));
+  }
   if (found_) {
     load_state(found_.path, trainer_, session_.parameters);
     // What was due at this step had been written before the checkpoint was.
@@ -194,13 +199,9 @@ void Running::sample() {
                             .with("tokens", Config::integer(sample_.tokens))
                             .with("temperature", Config::number(sample_.temperature))
                             .with("top_k", Config::integer(sample_.top_k));
-  std::vector<std::vector<std::int32_t>> prompts;
-  for (const std::string& prompt : sample_.prompts) {
-    prompts.push_back(session_.tokenizer->encode(prompt));
-  }
   const std::vector<Completion> completions =
-      generator.complete(prompts, GenerationOptions(wishes), session_.seed);
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
+      generator.complete(prompts_, GenerationOptions(wishes), session_.seed);
+  for (std::size_t i = 0; i < prompts_.size(); ++i) {
     folder_.sample(trainer_.state.step, sample_.prompts[i], completions[i].text);
     log_info("sample: ", sample_.prompts[i], completions[i].text);
   }
