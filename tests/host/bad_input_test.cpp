@@ -1,0 +1,134 @@
+// What the program says when its input is wrong, and what it leaves behind.
+#include "program.h"
+
+#include <lathe/plugin/stamp.h>
+
+#include <sys/resource.h>
+
+namespace lathe::testing {
+namespace {
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+class BadInput : public ::testing::Test {
+ protected:
+  BadInput() { program.write("tiny.toml", tiny); }
+
+  // The message of a run that must fail.
+  std::string failure(const std::vector<std::string>& words) {
+    const Outcome outcome = program.run(words);
+    EXPECT_EQ(outcome.code, 1) << outcome.out;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(outcome.error.find("error: ", outcome.error.find("error: ") + 1), std::string::npos)
+        << "said twice: " << outcome.error;
+    return outcome.error;
+  }
+  Program program;
+};
+
+TEST_F(BadInput, BrokenToml) {
+  program.write("broken.toml", "seed = 1\n[model\nwidth = 3\n");
+  const std::string text = failure({"check", "broken.toml"});
+  EXPECT_TRUE(holds(text, "broken.toml:2:7: broken TOML: ")) << text;
+  EXPECT_TRUE(holds(text, "\n  [model\n        ^")) << text;
+}
+
+TEST_F(BadInput, MissingFiles) {
+  EXPECT_TRUE(
+      holds(failure({"run", "none.toml"}), "the experiment file 'none.toml' does not exist"));
+  program.write("outer.toml", "include = [\"base/inner.toml\"]\n");
+  const std::string include = failure({"check", "outer.toml"});
+  EXPECT_TRUE(holds(include, "outer.toml:1:")) << include;
+  EXPECT_TRUE(holds(include, "base/inner.toml")) << include;
+  const std::string data =
+      failure({"run", "tiny.toml", "data=text", "data.file=none.txt", "feed=windows"});
+  EXPECT_TRUE(holds(data, "command line 'data.file=none.txt'")) << data;
+  EXPECT_TRUE(holds(data, "none.txt")) << data;
+  EXPECT_TRUE(holds(failure({"resume", "none"}), "none: is not a run (it has no resolved.toml)"));
+}
+
+TEST_F(BadInput, TextThatIsNotUtf8) {
+  program.write("bad.txt", "good\nbad \xff\n");
+  const std::string text =
+      failure({"run", "tiny.toml", "data=text", "data.file=bad.txt", "feed=windows"});
+  EXPECT_TRUE(holds(text, "bad.txt")) << text;
+  EXPECT_TRUE(holds(text, "2")) << text;
+  EXPECT_TRUE(holds(text, "UTF-8")) << text;
+}
+
+TEST_F(BadInput, AContextShorterThanTheRows) {
+  const std::string text = failure({"run", "tiny.toml", "model.context=8"});
+  EXPECT_TRUE(holds(text, "context 8 is shorter than the rows of 16 tokens")) << text;
+  EXPECT_TRUE(holds(text, "raise model.context or lower train.length")) << text;
+}
+
+TEST_F(BadInput, APromptThatTheTokenizerLacksStopsBeforeTheFirstStep) {
+  const std::string text =
+      failure({"run", "tiny.toml", "sample.prompts=['2x']", "--folder", "run"});
+  EXPECT_TRUE(holds(text, "the character U+0078 'x' at line 1, column 2")) << text;
+  EXPECT_FALSE(exists(program / "run/metrics.jsonl"));
+}
+
+TEST_F(BadInput, AnExampleLongerThanTheRows) {
+  const std::string text = failure({"run", "tiny.toml", "train.length=5"});
+  EXPECT_TRUE(holds(text, "too_long")) << text;
+}
+
+TEST_F(BadInput, WeightsOfAnotherVocabulary) {
+  ASSERT_EQ(program.run({"run", "tiny.toml", "--folder", "first", "train.steps=1", "-q"}).code, 0);
+  const std::string text =
+      failure({"run", "tiny.toml", "data.digits=9", "train.start=first", "-q"});
+  EXPECT_TRUE(holds(text, "token_embedding")) << text;
+  EXPECT_TRUE(holds(text, "5") && holds(text, "11")) << text;  // both vocabularies
+}
+
+TEST_F(BadInput, PluginsThatDoNotFit) {
+  make_folders(real_files(), program / "plugins");
+  const std::string good = read_file(std::string(LATHE_PLUGINS) + "/sort.so");
+  std::string other = good;
+  for (std::size_t at = 0; (at = other.find(LATHE_HEADER_HASH, at)) != std::string::npos;) {
+    other.replace(at, 4, "0000");
+  }
+  program.write("plugins/sort.so", other);
+  // The folder's copy is refused, and said to be so; the installed one is taken.
+  const Outcome listed = program.run({"plugins", "--plugin-path", "plugins"});
+  EXPECT_TRUE(holds(listed.out, "rejected")) << listed.out;
+  EXPECT_TRUE(holds(listed.out, "E102 plugin 'sort' is built with other public headers"));
+  const std::string named = failure({"check", "tiny.toml", "+plugins.sort=plugins/sort.so"});
+  EXPECT_TRUE(holds(named,
+                    "command line '+plugins.sort=plugins/sort.so': E102 plugin 'sort' is "
+                    "built with other public headers"))
+      << named;
+
+  std::string missing = good;
+  const std::string library = "libstdc++.so.6";
+  missing.replace(missing.find(library), library.size(), "libstdc++.so.X");
+  program.write("plugins/sort.so", missing);
+  const std::string text = failure({"check", "tiny.toml", "--plugin-path", "plugins"});
+  EXPECT_TRUE(holds(text, "E103 cannot load the plugin file ")) << text;
+  EXPECT_TRUE(holds(text, "libstdc++.so.X")) << text;
+}
+
+// A limit on the size of files stands in for a full disk.
+TEST_F(BadInput, ADiskThatIsFull) {
+  const auto limited = [] {
+    const struct rlimit small = {20000, 20000};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+  };
+  const std::vector<std::string> words = {"run", "tiny.toml", "--folder", "run", "-q"};
+  const Outcome full = program.run(words, limited);
+  EXPECT_EQ(full.code, 1);
+  EXPECT_TRUE(holds(full.error, "optimizer.safetensors")) << full.error;
+  for (const std::string& name : list_folder(real_files(), program / "run/checkpoints")) {
+    EXPECT_NE(name.front(), '0') << name << " is half written";
+  }
+  EXPECT_TRUE(holds(read_file(program / "run/status"), "\"failed\""));
+  EXPECT_TRUE(holds(read_file(program / "run/log.txt"), "optimizer.safetensors"));
+  EXPECT_EQ(program.run(words).code, 0);  // with room again
+}
+
+}  // namespace
+}  // namespace lathe::testing
