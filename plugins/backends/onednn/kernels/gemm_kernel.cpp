@@ -5,6 +5,7 @@
 // which thread takes which tile, the path for few rows) can change a bit of the result.
 #include <omp.h>
 
+#include "gemm_direct.h"
 #include "gemm_finish.h"
 #include "gemm_micro.h"
 #include "gemm_pack.h"
@@ -234,8 +235,9 @@ struct Blocked : Shared<Kind> {
   }
 };
 
-// Few rows (decoding): reading B is the cost, so each thread packs one panel of it at a time into
-// its L1 and uses it there for all rows.
+// Few rows (decoding): reading B is the cost. Up to eight rows take it from where it lies
+// (gemm_direct.h); otherwise each thread packs one panel of it at a time into its L1 and uses it
+// there for all rows.
 template <class Kind>
 struct FewRows : Shared<Kind> {
   Split depth;
@@ -252,6 +254,7 @@ struct FewRows : Shared<Kind> {
     own = scratch + a_size;
     packed_a = as_is ? static_cast<const float*>(of.a) : scratch;
     own_a = as_is ? nullptr : scratch;
+    plan_direct();
   }
 
   // A packed: for each stretch of k, panel after panel.
@@ -276,11 +279,43 @@ struct FewRows : Shared<Kind> {
     }
   }
 
+  // Columns from the left that need no packing, and how many of them are one piece of work.
+  std::int64_t direct_columns = 0, direct_piece = 1;
+
+  void plan_direct() {
+#if defined(__AVX512F__)
+    const Gemm& of = this->product;
+    const bool along = this->a_operand.k_step == 1 && this->b_operand.k_step == 1;
+    if (!reads_directly<Kind> || !along || of.m > direct_rows || of.k == 0) return;
+    const std::int64_t width = 16 * direct_groups(static_cast<int>(of.m));
+    const std::int64_t count = of.n / width;
+    if (count == 0) return;
+    direct_columns = count * width;
+    direct_piece = width * ceiling(count, this->threads > 1 ? 8 * this->threads : 1);
+#endif
+  }
+  void multiply_piece([[maybe_unused]] std::int64_t piece) const {
+#if defined(__AVX512F__)
+    if constexpr (reads_directly<Kind>) {
+      const std::int64_t width = 16 * direct_groups(static_cast<int>(this->product.m));
+      const std::int64_t end = smaller((piece + 1) * direct_piece, direct_columns);
+      const Direct<Kind> multiply_columns = direct_for<Kind>(this->product.m);
+      for (std::int64_t column = piece * direct_piece; column < end; column += width) {
+        multiply_columns(this->product, this->a_operand, this->b_operand, column);
+      }
+    }
+#endif
+  }
+
   void work() {
     std::int64_t mine = this->next();
+    const std::int64_t direct_pieces = ceiling(direct_columns, direct_piece);
+    for (; mine < direct_pieces; mine = this->next()) multiply_piece(mine);
+    if (direct_columns == this->product.n) return;
+    mine -= direct_pieces;
     const std::int64_t a_panels = ceiling(this->product.m, max_rows);
     const std::int64_t pieces = own_a ? a_panels * depth.count : 0;
-    for (; mine < pieces; mine = this->next()) {
+    for (; mine < pieces; mine = this->next() - direct_pieces) {
       const std::int64_t row = mine % a_panels * max_rows, p = mine / a_panels;
       pack_rows<Kind>(this->a_operand, row, panel_rows(row),
                       depth.begin(p) * Kind::elements_per_unit,
@@ -288,9 +323,10 @@ struct FewRows : Shared<Kind> {
     }
     if (own_a) this->wait_for_all();
     float* panel = own + own_size * (this->threads > 1 ? omp_get_thread_num() : 0);
-    const std::int64_t end = pieces + ceiling(this->product.n, panel_columns);
-    for (; mine < end; mine = this->next()) {
-      multiply((mine - pieces) * panel_columns, panel, panel + few_rows_depth * panel_columns);
+    const std::int64_t end = pieces + ceiling(this->product.n - direct_columns, panel_columns);
+    for (; mine < end; mine = this->next() - direct_pieces) {
+      multiply(direct_columns + (mine - pieces) * panel_columns, panel,
+               panel + few_rows_depth * panel_columns);
     }
   }
 };
