@@ -121,8 +121,10 @@ int inspect(const Arguments& arguments, Registry& registry) {
     const Descriptor& descriptor = registry.find(state.kind, state.name);
     Schema schema;
     if (descriptor.describe != nullptr) descriptor.describe(schema);
+    const std::string manual = registry.manual_of(state.kind, state.name);
     if (arguments.has("json")) {
       Json entry = state_json(state);
+      entry["manual"] = manual;
       entry["options"] = Json::array();
       for (const Option& option : schema.options) entry["options"].push_back(option_json(option));
       described.push_back(entry);
@@ -131,7 +133,7 @@ int inspect(const Arguments& arguments, Registry& registry) {
     std::printf("%s '%s' %s (%s)\n%s\n", state.kind.c_str(), state.name.c_str(),
                 state.version.c_str(), state.state.c_str(),
                 state.file.empty() ? "built in" : state.file.c_str());
-    if (*descriptor.manual != '\0') std::printf("\n%s\n", descriptor.manual);
+    if (!manual.empty()) std::printf("\n%s\n", manual.c_str());
     std::printf("\nbuilt by %s\n\noptions\n",
                 std::string(descriptor.stamp->compiler.view()).c_str());
     print_options(schema);

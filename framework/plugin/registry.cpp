@@ -300,4 +300,10 @@ filesystem::path Registry::file_of(std::string_view kind, std::string_view name)
   return candidate ? candidate->file : filesystem::path();
 }
 
+std::string Registry::manual_of(std::string_view kind, std::string_view name) {
+  const std::string_view own = find(kind, name).manual;
+  const filesystem::path file = file_of(kind, name);
+  return !own.empty() || file.empty() ? std::string(own) : read_manual(file);
+}
+
 }  // namespace lathe

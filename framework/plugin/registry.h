@@ -66,6 +66,9 @@ class Registry {
   std::vector<std::string> names(std::string_view kind);
   // The file that provides the component; empty for those of the framework.
   std::filesystem::path file_of(std::string_view kind, std::string_view name);
+  // What the component says about itself: its type's `manual`, or the comment that its plugin's
+  // source begins with; "" without either.
+  std::string manual_of(std::string_view kind, std::string_view name);
 
  private:
   struct Candidate;

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 namespace lathe {
 namespace {
@@ -47,8 +48,8 @@ class Elf {
   std::uint64_t size_ = 0;
 };
 
-// The bytes of the section of stamps.
-std::string stamp_section(Elf& elf) {
+// The bytes of a section, if there is one of that name.
+std::optional<std::string> section_of(Elf& elf, const char* name) {
   const auto header = elf.object<Elf64_Ehdr>(0);
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) fail("is not an ELF library");
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != machine) {
@@ -65,9 +66,14 @@ std::string stamp_section(Elf& elf) {
   for (std::uint64_t i = 0; i < header.e_shnum; ++i) {
     const Elf64_Shdr candidate = section(i);
     if (candidate.sh_name >= text.size()) continue;
-    if (std::strcmp(text.c_str() + candidate.sh_name, ".lathe.stamp") != 0) continue;
+    if (std::strcmp(text.c_str() + candidate.sh_name, name) != 0) continue;
     return elf.bytes(candidate.sh_offset, candidate.sh_size);
   }
+  return std::nullopt;
+}
+
+std::string stamp_section(Elf& elf) {
+  if (const auto bytes = section_of(elf, ".lathe.stamp")) return *bytes;
   fail("is not a Lathe plugin: it has no line LATHE_PLUGIN(...)");
 }
 
@@ -124,6 +130,15 @@ std::vector<Stamp> read_stamps(const std::filesystem::path& file) {
     }
     if (stamps.empty()) fail("is damaged: its stamp is cut off");
     return stamps;
+  } catch (const Error& error) {
+    fail("the plugin file ", file.string(), " ", error.what());
+  }
+}
+
+std::string read_manual(const std::filesystem::path& file) {
+  try {
+    Elf elf(file);
+    return section_of(elf, ".lathe.manual").value_or("");
   } catch (const Error& error) {
     fail("the plugin file ", file.string(), " ", error.what());
   }

@@ -13,6 +13,9 @@ namespace lathe {
 // stamp that this host can read.
 std::vector<Stamp> read_stamps(const std::filesystem::path& file);
 
+// The comment that the plugin's source begins with, as lathe_add_plugin keeps it; "" without one.
+std::string read_manual(const std::filesystem::path& file);
+
 // Why this host refuses the stamp, as "E101 ..." or "E102 ..." with both sides and what to do; ""
 // when it fits. The interface version of the kind is compared when the kind is asked for.
 std::string stamp_fault(const Stamp& stamp);

@@ -118,6 +118,12 @@ TEST_F(Verbs, PluginsAndInspect) {
   const Json json = Json::parse(program.run({"inspect", "sort", "--json"}).out);
   EXPECT_EQ(json.at(0).at("options").at(0).at("name"), "length");
   EXPECT_EQ(json.at(0).at("options").at(0).at("default"), "6");
+  // The comment that its file begins with.
+  const std::string manual = json.at(0).at("manual");
+  EXPECT_EQ(manual.rfind("Dataset \"sort\": digits, then", 0), 0U) << manual;
+  EXPECT_TRUE(holds(manual, "no input is ever in both splits.\n")) << manual;
+  EXPECT_FALSE(holds(manual, "#include"));
+  EXPECT_TRUE(holds(sort.out, manual));
   const Outcome wrong = program.run({"inspect", "srot"});
   EXPECT_EQ(wrong.code, 1);
   EXPECT_TRUE(holds(wrong.error, "there is no component 'srot'. Did you mean 'sort'?"))
