@@ -1,6 +1,6 @@
 // Dataset "jsonl": rows of a JSON Lines file, for the feeds "rows" and "packed".
 //
-//   [dataset]
+//   [data]
 //   use = "jsonl"
 //   file = "train.jsonl"
 //

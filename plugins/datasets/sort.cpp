@@ -1,6 +1,6 @@
 // Dataset "sort": digits, then the same digits in order, "201102" + "001122": minGPT's demo task.
 //
-//   [dataset]
+//   [data]
 //   use = "sort"
 //   length = 6
 //   digits = 3

@@ -1,6 +1,6 @@
 // Dataset "sums": generated arithmetic with checkable answers, "123+456=579".
 //
-//   [dataset]
+//   [data]
 //   use = "sums"
 //   digits = 3
 //   reversed = true     # "123+456=975": the lowest digit first, as carries run

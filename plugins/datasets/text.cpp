@@ -1,6 +1,6 @@
 // Dataset "text": running text from a file or a folder, for the feed "windows".
 //
-//   [dataset]
+//   [data]
 //   use = "text"
 //   file = "input.txt"      # UTF-8; or a folder of *.txt; .gz and .xz are unpacked
 //   validation = 0.1        # the last tenth of the characters, as nanoGPT cuts
