@@ -35,11 +35,12 @@ void declare(po::options_description& options) {
 }
 
 GenerationOptions options_of(const Arguments& arguments) {
+  const Origin origin{.file = "command line"};
   const auto number = [&](const char* name) {
-    return Config::number(arguments.options[name].as<double>());
+    return Config::number(arguments.options[name].as<double>(), origin);
   };
   const auto integer = [&](const char* name) {
-    return Config::integer(arguments.options[name].as<std::int64_t>());
+    return Config::integer(arguments.options[name].as<std::int64_t>(), origin);
   };
   std::vector<Config> stops;
   if (arguments.has("stop")) {
@@ -47,17 +48,19 @@ GenerationOptions options_of(const Arguments& arguments) {
       stops.push_back(Config::text(stop));
     }
   }
-  const Config temperature = arguments.has("greedy") ? Config::number(0) : number("temperature");
-  const Config config = Config::table({{"tokens", integer("tokens")},
-                                       {"temperature", temperature},
-                                       {"top_k", integer("top-k")},
-                                       {"top_p", number("top-p")},
-                                       {"min_p", number("min-p")},
-                                       {"repetition_penalty", number("repetition-penalty")},
-                                       {"overflow", Config::text(arguments.text("overflow"))},
-                                       {"stop", Config::list(stops)}},
-                                      {.file = "command line"})
-                            .rooted("");
+  const Config temperature =
+      arguments.has("greedy") ? Config::number(0, origin) : number("temperature");
+  const Config config =
+      Config::table({{"tokens", integer("tokens")},
+                     {"temperature", temperature},
+                     {"top_k", integer("top-k")},
+                     {"top_p", number("top-p")},
+                     {"min_p", number("min-p")},
+                     {"repetition_penalty", number("repetition-penalty")},
+                     {"overflow", Config::text(arguments.text("overflow"), origin)},
+                     {"stop", Config::list(stops)}},
+                    origin)
+          .rooted("");
   demand(config, schema_of<GenerationOptions>(), "lathe generate");
   return GenerationOptions(config);
 }

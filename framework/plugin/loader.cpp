@@ -19,8 +19,8 @@ std::span<const Descriptor> load_library(const std::filesystem::path& file) {
     return {begin, end};
   } catch (const std::exception& error) {
     fail("E103 cannot load the plugin file ", file.string(), ": ", error.what(),
-         ". If a library is missing, install it; if a symbol is undefined, rebuild the plugin: "
-         "lathe build SOURCE");
+         ". If a library is missing, install it; if a symbol is undefined, build the plugin "
+         "again with the headers of this host");
   }
 }
 

@@ -121,7 +121,7 @@ std::vector<Stamp> read_stamps(const std::filesystem::path& file) {
         fail("E101 has a stamp of format ", stamp.epoch, " (", stamp.size,
              " bytes), this host reads format ", LATHE_STAMP_EPOCH, " (", sizeof(Stamp),
              " bytes): the ", stamp.epoch > LATHE_STAMP_EPOCH ? "host" : "plugin",
-             " is older. Rebuild the plugin with this host: lathe build SOURCE");
+             " is older. Build the plugin again with the headers of this host");
       }
       if (bytes.size() - at < sizeof(Stamp)) fail("is damaged: its stamp is cut off");
       std::memcpy(static_cast<void*>(&stamp), bytes.data() + at, sizeof(Stamp));
@@ -148,7 +148,7 @@ std::string stamp_fault(const Stamp& stamp) {
   const std::uint32_t host = library_flags();
   const std::string start = cat("E102 plugin '", stamp.name.view(), "' ");
   constexpr std::string_view rebuild =
-      ". Rebuild it with the compiler and flags of this host: lathe build SOURCE";
+      ". Build it again with the compiler and flags of this host";
   constexpr std::uint32_t library = libstdcxx | new_string_abi;
   if ((stamp.library & library) != (host & library)) {
     return cat(start, "uses ", library_name(stamp.library), ", this host ", library_name(host),
@@ -162,7 +162,7 @@ std::string stamp_fault(const Stamp& stamp) {
   if (!layout.empty()) return cat(start, "disagrees on core types: ", layout, rebuild);
   if (stamp.header_hash.view() != LATHE_HEADER_HASH) {
     return cat(start, "is built with other public headers (", stamp.header_hash.view(),
-               ") than this host (", LATHE_HEADER_HASH, "). Rebuild it: lathe build SOURCE");
+               ") than this host (", LATHE_HEADER_HASH, "). Build it again with the headers of this host");
   }
   return "";
 }
@@ -173,7 +173,7 @@ std::string interface_fault(const Stamp& stamp, int host_version) {
   return cat("E101 plugin '", stamp.name.view(), "' is built for version ", stamp.interface_version,
              " of the ", stamp.kind.view(), " interface, this host has ", host, ": the ",
              stamp.interface_version < host ? "plugin" : "host",
-             " is older. Rebuild the plugin with this host: lathe build SOURCE");
+             " is older. Build the plugin again with the headers of this host");
 }
 
 std::string trust_fault(const std::filesystem::path& file) {

@@ -146,11 +146,11 @@ TEST_F(Plugins, OtherInterfacesAndHeadersAreRefusedWithBothSides) {
   const std::string place = filesystem::canonical(folder_).string();
   EXPECT_EQ(error_with("old"),
             "E101 plugin 'old' is built for version 1 of the shape interface, this host has 2: the "
-            "plugin is older. Rebuild the plugin with this host: lathe build SOURCE (file " +
+            "plugin is older. Build the plugin again with the headers of this host (file " +
                 place + "/old.so)");
   EXPECT_EQ(error_with("foreign"),
             "E102 plugin 'foreign' is built with other public headers (other) than this host (" +
-                std::string(LATHE_HEADER_HASH) + "). Rebuild it: lathe build SOURCE (file " +
+                std::string(LATHE_HEADER_HASH) + "). Build it again with the headers of this host (file " +
                 place + "/foreign.so)");
 }
 
@@ -180,7 +180,7 @@ TEST_F(Plugins, DamagedStampsAreRefusedBeforeLoading) {
   EXPECT_EQ(
       reason(head + number(sizeof(Stamp)) + number(1), head + number(sizeof(Stamp)) + number(9)),
       "E101 has a stamp of format 9 (" + size + " bytes), this host reads format 1 (" + size +
-          " bytes): the host is older. Rebuild the plugin with this host: lathe build SOURCE");
+          " bytes): the host is older. Build the plugin again with the headers of this host");
 }
 
 TEST_F(Plugins, OtherLibrariesAndLayoutsAreRefused) {
@@ -198,13 +198,13 @@ TEST_F(Plugins, OtherLibrariesAndLayoutsAreRefused) {
   };
   EXPECT_EQ(reason([](Stamp& stamp) { stamp.library ^= new_string_abi; }),
             "E102 plugin 'square' uses libstdc++ with the old string, this host libstdc++ with the "
-            "new string. Rebuild it with the compiler and flags of this host: lathe build SOURCE");
+            "new string. Build it again with the compiler and flags of this host");
   EXPECT_NE(
       reason([](Stamp& stamp) { stamp.library ^= thread_sanitizer; }).find("the thread sanitizer"),
       std::string::npos);
   EXPECT_EQ(reason([](Stamp& stamp) { stamp.layouts[1].size = 8; }),
             "E102 plugin 'square' disagrees on core types: std::string has 8 bytes there and 32 "
-            "here. Rebuild it with the compiler and flags of this host: lathe build SOURCE");
+            "here. Build it again with the compiler and flags of this host");
   EXPECT_EQ(reason([](Stamp&) {}), "");
 }
 

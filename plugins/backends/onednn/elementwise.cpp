@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/activation.h"
 #include "kernels/elementwise.h"
+#include "kernels/unary.h"
 #include "onednn.h"
 #include "strided.h"
 
@@ -109,6 +111,43 @@ void binary_of(Binary op, const View& a, const View& b, const View& y) {
   }
 }
 
+// The functions that have a vectorised kernel; false for the others.
+bool by_kernel(Unary op, const View& x, const View& y) {
+  const auto count = static_cast<std::size_t>(x.count());
+  const auto elementary = [&](kernels::Unary function) {
+    kernels::unary(
+        {.dtype = x.dtype, .function = function, .count = count, .x = x.data, .y = y.data});
+    return true;
+  };
+  const auto activation = [&](kernels::Activation kind) {
+    kernels::activation_forward(
+        {.dtype = x.dtype, .kind = kind, .rows = 1, .width = count, .pre = x.data, .y = y.data});
+    return true;
+  };
+  switch (op) {
+    case Unary::exp:
+      return elementary(kernels::Unary::exp);
+    case Unary::log:
+      return elementary(kernels::Unary::log);
+    case Unary::tanh:
+      return elementary(kernels::Unary::tanh);
+    case Unary::sigmoid:
+      return elementary(kernels::Unary::sigmoid);
+    case Unary::sqrt:
+      return elementary(kernels::Unary::sqrt);
+    case Unary::gelu_tanh:
+      return activation(kernels::Activation::gelu_tanh);
+    case Unary::gelu_erf:
+      return activation(kernels::Activation::gelu_erf);
+    case Unary::relu:
+      return activation(kernels::Activation::relu);
+    case Unary::silu:
+      return activation(kernels::Activation::silu);
+    default:
+      return false;
+  }
+}
+
 template <class From, class To>
 To converted(From value) {
   if constexpr (std::is_same_v<From, To>) {
@@ -154,6 +193,13 @@ void OnednnBackend::copy(const View& from, const View& to) {
 }
 
 void OnednnBackend::fill(const View& to, double value) {
+  if (to.is_dense() && (to.dtype == DType::f32 || to.dtype == DType::bf16)) {
+    kernels::fill({.dtype = to.dtype,
+                   .count = static_cast<std::size_t>(to.count()),
+                   .value = static_cast<float>(value),
+                   .y = to.data});
+    return;
+  }
   const std::int64_t inner = inner_size(to.shape);
   const std::int64_t step = inner_stride(to);
   with_type(to.dtype, [&](auto tag) {
@@ -168,6 +214,8 @@ void OnednnBackend::fill(const View& to, double value) {
 }
 
 void OnednnBackend::unary(Unary op, const View& x, const View& y) {
+  const bool dense = x.is_dense() && y.is_dense() && x.dtype == y.dtype;
+  if (dense && (x.dtype == DType::f32 || x.dtype == DType::bf16) && by_kernel(op, x, y)) return;
   const std::int64_t inner = inner_size(y.shape);
   const std::int64_t x_step = inner_stride(x);
   const std::int64_t y_step = inner_stride(y);

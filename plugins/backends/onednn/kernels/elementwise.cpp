@@ -9,8 +9,6 @@
 namespace lathe::kernels {
 
 LATHE_DECLARE_KERNEL(add, Add)
-LATHE_DECLARE_KERNEL(scale_add, ScaleAdd)
-LATHE_DECLARE_KERNEL(scale, Scale)
 LATHE_DECLARE_KERNEL(cast, Cast)
 LATHE_DECLARE_KERNEL(fill, Fill)
 LATHE_DECLARE_KERNEL(column_sum, ColumnSumTask)
@@ -19,16 +17,6 @@ LATHE_DECLARE_KERNEL(sum_of_squares, SquareSumTask)
 void add(const Add& arguments) {
   require_float(arguments.dtype, "add");
   LATHE_CALL_KERNEL(add, arguments)
-}
-
-void scale_add(const ScaleAdd& arguments) {
-  require_float(arguments.dtype, "scaled add");
-  LATHE_CALL_KERNEL(scale_add, arguments)
-}
-
-void scale(const Scale& arguments) {
-  require_float(arguments.dtype, "scale");
-  LATHE_CALL_KERNEL(scale, arguments)
 }
 
 void cast(const Cast& arguments) {

@@ -1,4 +1,4 @@
-// Flat loops (add, scaled add, cast, fill), column sums and the sum of squares.
+// Flat loops (add, cast, fill), column sums and the sum of squares.
 #pragma once
 
 #include <lathe/tensor/dtype.h>
@@ -13,24 +13,6 @@ struct Add {
   std::size_t count = 0;
   const void* a = nullptr;
   const void* b = nullptr;
-  void* y = nullptr;
-};
-
-// y += factor x
-struct ScaleAdd {
-  DType dtype = DType::f32;
-  std::size_t count = 0;
-  float factor = 1;
-  const void* x = nullptr;
-  void* y = nullptr;
-};
-
-// y = factor x; y may be x.
-struct Scale {
-  DType dtype = DType::f32;
-  std::size_t count = 0;
-  float factor = 1;
-  const void* x = nullptr;
   void* y = nullptr;
 };
 
@@ -62,8 +44,6 @@ struct ColumnSum {
 };
 
 void add(const Add& arguments);
-void scale_add(const ScaleAdd& arguments);
-void scale(const Scale& arguments);
 void cast(const Cast& arguments);
 void fill(const Fill& arguments);
 void column_sum(const ColumnSum& arguments);

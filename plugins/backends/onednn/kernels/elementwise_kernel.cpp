@@ -15,25 +15,6 @@ void add_of(const Add& arguments) {
   });
 }
 
-template <class T>
-void scale_add_of(const ScaleAdd& a) {
-  const T* x = static_cast<const T*>(a.x);
-  T* y = static_cast<T*>(a.y);
-  const float factor = a.factor;
-  each_vector_parallel(a.count, [=](std::size_t i, auto n) {
-    store(y + i, fma(broadcast(factor), load(x + i, n), load(y + i, n)), n);
-  });
-}
-
-template <class T>
-void scale_of(const Scale& a) {
-  const T* x = static_cast<const T*>(a.x);
-  T* y = static_cast<T*>(a.y);
-  const float factor = a.factor;
-  each_vector_parallel(
-      a.count, [=](std::size_t i, auto n) { store(y + i, broadcast(factor) * load(x + i, n), n); });
-}
-
 template <class From, class To>
 void cast_of(const Cast& a) {
   const From* x = static_cast<const From*>(a.x);
@@ -104,14 +85,6 @@ double block_squares(const float* x, std::size_t count) {
 
 void add(const Add& arguments) {
   arguments.dtype == DType::bf16 ? add_of<bf16>(arguments) : add_of<float>(arguments);
-}
-
-void scale_add(const ScaleAdd& arguments) {
-  arguments.dtype == DType::bf16 ? scale_add_of<bf16>(arguments) : scale_add_of<float>(arguments);
-}
-
-void scale(const Scale& arguments) {
-  arguments.dtype == DType::bf16 ? scale_of<bf16>(arguments) : scale_of<float>(arguments);
 }
 
 void cast(const Cast& arguments) {
