@@ -37,13 +37,13 @@ double attention_flops(std::int64_t batch, std::int64_t length) {
   return 7 * static_cast<double>(batch) * time * (time + 1) * 768 * 12;
 }
 
-void measure(const Gpt2Setup& setup, const Request& request) {
+void measure(const Gpt2Setup& setup, const Request& request, const double (&peaks)[2]) {
   Gpt2 model(setup);
   const bool narrow = setup.precision == "bf16";
   Gpt2Products products(setup.batch * setup.length, narrow ? DType::bf16 : DType::f32);
   const TimedPair pair = gated_pair([&] { model.trainer.step(); }, [&] { products.run(); },
                                     request.rounds, request.limit);
-  const double peak = narrow ? bf16_dot_rate() : fma_rate();
+  const double peak = peaks[narrow ? 1 : 0];
   const double flops = products.flops() + attention_flops(setup.batch, setup.length);
   const auto megabytes = [](std::size_t bytes) { return static_cast<double>(bytes) * 1e-6; };
   std::printf(
@@ -124,7 +124,7 @@ void serve(const Request& request) {
 
 void compare_all(const Request& request) {
   double peak[2] = {};
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < 30; ++i) {
     peak[0] = std::max(peak[0], fma_rate());
     peak[1] = std::max(peak[1], bf16_dot_rate());
   }
@@ -135,7 +135,8 @@ void compare_all(const Request& request) {
               "tokens/s", "products", "ratio", "GFLOP/s", "of peak", "plan MB", "slab MB", "RSS GB",
               "kept");
   std::istringstream all(request.only);
-  for (std::string one; std::getline(all, one, ',');) measure(setup_of(one, request), request);
+  for (std::string one; std::getline(all, one, ',');)
+    measure(setup_of(one, request), request, peak);
 }
 
 void run(const Request& request) {
