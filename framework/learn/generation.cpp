@@ -45,11 +45,6 @@ KeyValueCache rows_of(const KeyValueCache& cache, std::int64_t begin, std::int64
   }
   return part;
 }
-
-std::vector<float> to_floats(const Tensor& tensor) {
-  const std::vector<double> values = tensor.values();
-  return {values.begin(), values.end()};
-}
 }  // namespace
 
 std::vector<float> Generator::forward(const std::vector<std::int32_t>& tokens, std::int64_t rows,
@@ -74,7 +69,7 @@ std::vector<float> Generator::forward(const std::vector<std::int32_t>& tokens, s
   const Tensor hidden = model_.hidden(input);
   const Tensor by_row = hidden.reshape({rows, length, hidden.size(1)});
   const Tensor last = contiguous(slice(by_row, 1, length - 1, length));
-  return to_floats(linear(last.reshape({rows, hidden.size(1)}), model_.head().value.detached()));
+  return linear(last.reshape({rows, hidden.size(1)}), model_.head().value.detached()).floats();
 }
 
 std::vector<float> Generator::prefill(const Row& row, std::int64_t number,

@@ -1,3 +1,4 @@
+#include <lathe/base/threads.h>
 #include <lathe/learn/sampling.h>
 
 #include <algorithm>
@@ -6,12 +7,20 @@
 
 namespace lathe {
 namespace {
-// log of the sum of exp, from the largest down to rounding.
-double log_sum_exp(std::span<const double> values) {
-  const double most = *std::max_element(values.begin(), values.end());
-  double sum = 0;
-  for (const double value : values) sum += std::exp(value - most);
-  return most + std::log(sum);
+// log of the sum of exp, the sum in pieces of a fixed size: the same at any number of threads.
+double log_sum_exp(std::span<const float> values) {
+  constexpr std::int64_t piece = 8192;
+  const double most = static_cast<double>(*std::max_element(values.begin(), values.end()));
+  const auto count = static_cast<std::int64_t>(values.size());
+  std::vector<double> sums(static_cast<std::size_t>((count + piece - 1) / piece), 0.0);
+  parallel_for(count, piece, [&](std::int64_t begin, std::int64_t end) {
+    double sum = 0;
+    for (std::int64_t i = begin; i < end; ++i) {
+      sum += std::exp(static_cast<double>(values[static_cast<std::size_t>(i)]) - most);
+    }
+    sums[static_cast<std::size_t>(begin / piece)] += sum;
+  });
+  return most + std::log(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
 std::vector<double> penalised(std::span<const float> logits, std::span<const std::int32_t> history,
@@ -79,17 +88,63 @@ std::vector<TokenProbability> distribution(std::span<const float> logits,
   return kept;
 }
 
+namespace {
+// The most likely token needs no distribution.
+bool is_greedy(const GenerationOptions& options) {
+  return options.temperature == 0 && options.repetition_penalty == 1;
+}
+
+// Nothing is cut off, so the order of the tokens does not matter and none is made.
+bool is_plain(const GenerationOptions& options) {
+  return options.top_k == 0 && options.top_p >= 1 && options.min_p <= 0 && options.temperature > 0;
+}
+
+// Draws from softmax(scores / temperature) in the order of the ids.
+TokenProbability draw_plain(const std::vector<double>& scores, double temperature, double draw) {
+  const double most = *std::max_element(scores.begin(), scores.end());
+  std::vector<double> weights(scores.size());
+  const auto count = static_cast<std::int64_t>(scores.size());
+  parallel_for(count, 8192, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      weights[at] = std::exp((scores[at] - most) / temperature);
+    }
+  });
+  const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
+  double rest = draw * all;
+  std::size_t chosen = 0;
+  std::size_t last = 0;  // the last token that can be drawn, should rounding leave a rest
+  for (; chosen < weights.size(); ++chosen) {
+    if (weights[chosen] <= 0) continue;
+    last = chosen;
+    if (rest < weights[chosen]) break;
+    rest -= weights[chosen];
+  }
+  if (chosen == weights.size()) chosen = last;
+  return {static_cast<std::int32_t>(chosen), weights[chosen] / all};
+}
+}  // namespace
+
 Choice choose(std::span<const float> logits, std::span<const std::int32_t> history,
               const GenerationOptions& options, const RandomStream& random, std::uint64_t index) {
-  const std::vector<TokenProbability> kept = distribution(logits, history, options);
-  const double draw = random.uniform53(index);
-  std::size_t chosen = 0;
-  double sum = kept[0].probability;
-  while (chosen + 1 < kept.size() && draw >= sum) sum += kept[++chosen].probability;
-  const std::int32_t token = kept[chosen].token;
-  const std::vector<double> raw(logits.begin(), logits.end());
-  return {token, raw[static_cast<std::size_t>(token)] - log_sum_exp(raw),
-          std::log(kept[chosen].probability)};
+  if (logits.empty()) fail("sampling from no logits");
+  TokenProbability chosen{0, 1.0};
+  if (is_greedy(options)) {
+    const auto best = std::max_element(logits.begin(), logits.end());
+    chosen.token = static_cast<std::int32_t>(best - logits.begin());
+  } else if (is_plain(options)) {
+    chosen = draw_plain(penalised(logits, history, options.repetition_penalty), options.temperature,
+                        random.uniform53(index));
+  } else {
+    const std::vector<TokenProbability> kept = distribution(logits, history, options);
+    const double draw = random.uniform53(index);
+    std::size_t at = 0;
+    double sum = kept[0].probability;
+    while (at + 1 < kept.size() && draw >= sum) sum += kept[++at].probability;
+    chosen = kept[at];
+  }
+  const double logit = static_cast<double>(logits[static_cast<std::size_t>(chosen.token)]);
+  return {chosen.token, logit - log_sum_exp(logits), std::log(chosen.probability)};
 }
 
 }  // namespace lathe

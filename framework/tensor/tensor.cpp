@@ -57,6 +57,8 @@ std::vector<double> Tensor::values() const {
   return {narrow.begin(), narrow.end()};
 }
 
+std::vector<float> Tensor::floats() const { return host_values<float>(*this); }
+
 std::vector<std::int32_t> Tensor::integers() const {
   if (dtype() != DType::i32) fail("a tensor of ", name_of(dtype()), " was read as i32");
   return host_values<std::int32_t>(*this);

@@ -46,6 +46,7 @@ class Tensor {
 
   // The elements on the host in row-major order, as f64 or (i32 only) as integers.
   std::vector<double> values() const;
+  std::vector<float> floats() const;  // rounded to f32
   std::vector<std::int32_t> integers() const;
   double item() const;  // of one element
 
