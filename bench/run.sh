@@ -1,5 +1,6 @@
 #!/bin/sh
-# Every table of RESULTS.md, in about 8 minutes on a quiet machine of two cores.
+# The programs behind RESULTS.md, one after the other; a quiet machine of two cores needs ten minutes
+# or more.
 #
 #   bench/run.sh BUILD [PYTHON]     BUILD: a release build with -DLATHE_BENCHMARKS=ON
 #                                   PYTHON: an interpreter with torch, for the comparison
