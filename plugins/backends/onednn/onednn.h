@@ -1,5 +1,5 @@
 // The backend "onednn": the CPU, fast. Coarse ops go to the vectorised kernels in kernels/, matrix
-// products to those or to oneDNN (option `matmul`); what they do not take (odd strides, f64) falls
+// products to those or to oneDNN (option `matmul`); what they do not take (odd strides) falls
 // back to the composed ops.
 #pragma once
 
