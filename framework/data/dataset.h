@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lathe {
@@ -19,12 +20,13 @@ enum class Split : std::uint8_t { train, validation };
 std::string_view name_of(Split split);  // "training", "validation"
 
 // One piece of training text. weights[i] belongs to tokens[i] as a *target* (the feed shifts once);
-// a response-only loss has 0 on the prompt. weights[0] is never used.
+// a response-only loss has 0 on the prompt. weights[0] is for losses that see both sides alone.
 struct Example {
   std::vector<std::int32_t> tokens;
   std::vector<float> weights;
   std::int64_t prompt = 0;  // number of leading tokens that are the prompt (generation, rewards)
   std::string answer;       // the checkable answer, where the dataset has one
+  std::vector<std::pair<std::string, std::string>> columns = {};  // further fields, for rewards
 };
 
 struct DataContext {
@@ -57,6 +59,9 @@ class Dataset {
   virtual std::int64_t size(Split split) const = 0;
   // A pure function of (split, index), index in 0..size-1.
   virtual Example example(Split split, std::int64_t index) const = 0;
+  // Of preference data: the same prompt with the response that was liked less, while example() has
+  // the one liked more. An Error by default.
+  virtual Example rejected(Split split, std::int64_t index) const;
   // All training (or validation) tokens in order, for feeds that cut windows; empty when the
   // dataset is not a running text.
   virtual std::span<const std::int32_t> stream(Split split) const;

@@ -58,6 +58,7 @@ Batch padding_batch(std::int64_t rows, std::int64_t length) {
   batch.positions.assign(places, 0);
   batch.segments.assign(places, -1);
   batch.examples.assign(static_cast<std::size_t>(rows), -1);
+  batch.token_weights.assign(places, 0.0f);
   return batch;
 }
 
@@ -73,6 +74,7 @@ void place_piece(Batch& batch, std::int64_t row, std::int64_t at, std::int32_t s
     batch.tokens[place] = tokens[i];
     batch.positions[place] = static_cast<std::int32_t>(i);
     batch.segments[place] = segment;
+    batch.token_weights[place] = weights[i];
     if (i + 1 < tokens.size() && weights[i + 1] != 0.0f) {
       batch.targets[place] = tokens[i + 1];
       batch.weights[place] = weights[i + 1];

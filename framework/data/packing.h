@@ -26,7 +26,7 @@ Batch padding_batch(std::int64_t rows, std::int64_t length);
 // Writes the tokens of one piece at places at..at+n-1 of a row: positions from 0, its segment
 // number, and as target of each place the next token of the piece, -1 at its last place (so no
 // loss crosses the seam) and wherever the next token weighs nothing. `weights` are those of the
-// tokens, as in Example.
+// tokens, as in Example; they become token_weights as they are.
 void place_piece(Batch& batch, std::int64_t row, std::int64_t at, std::int32_t segment,
                  std::span<const std::int32_t> tokens, std::span<const float> weights);
 

@@ -3,8 +3,12 @@
 
 #include <lathe/data/batch.h>
 #include <lathe/data/dataset.h>
+#include <lathe/learn/environment.h>
+#include <lathe/learn/objective.h>
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 
 namespace lathe {
 
@@ -15,14 +19,23 @@ struct FeedContext {
   std::int64_t rows = 0;    // B
   std::int64_t length = 0;  // T
   std::uint64_t seed = 0;
-  bool shuffle = true;      // evaluation goes through the data in order, once
+  bool shuffle = true;  // evaluation goes through the data in order, once
+
+  // For feeds that act. An environment of so many rows, wrapped as [wrap] says, not yet reset.
+  std::function<std::unique_ptr<Environment>(std::int64_t rows)> make_environment = {};
+  const Model* model = nullptr;
+  const Parameters* parameters = nullptr;
+  Objective* objective = nullptr;
+  std::int64_t episodes = 0;   // of an evaluation
+  std::string stream = "act";  // name of the random stream that actions are drawn from
 };
 
-// A dataset feed is a pure function of the batch's number, so a resumed run needs no cursor.
+// A dataset feed is a pure function of the batch's number, so a resumed run needs no cursor. A feed
+// that acts is asked for 0, 1, 2, ... in order and saves where it stands.
 class Feed {
  public:
   static constexpr const char* kind = "feed";
-  static constexpr int interface_version = 1;
+  static constexpr int interface_version = 2;
 
   virtual ~Feed();
   virtual void open(const FeedContext& context) = 0;
@@ -31,6 +44,13 @@ class Feed {
   virtual std::int64_t batches() const = 0;
   // Batch number 0, 1, 2, ..., without end.
   virtual Batch batch(std::int64_t number) = 0;
+
+  // What came of learning from the batch: priorities for a replay, an early stop.
+  virtual void observe(const Batch& batch, const Loss& loss);
+  // Actions taken in environments so far.
+  virtual std::int64_t actions_taken() const;
+  virtual void save(State& state) const;
+  virtual void load(const State& state);
 };
 
 }  // namespace lathe

@@ -57,6 +57,10 @@ void place_example(Batch& batch, std::int64_t row, std::int64_t at, std::int32_t
 }  // namespace
 
 Feed::~Feed() = default;
+void Feed::observe(const Batch&, const Loss&) {}
+std::int64_t Feed::actions_taken() const { return 0; }
+void Feed::save(State&) const {}
+void Feed::load(const State&) {}
 
 void WindowsFeed::open(const FeedContext& context) {
   demand_shape(context);
@@ -106,10 +110,12 @@ Batch WindowsFeed::batch(std::int64_t number_of_batch) {
       batch.tokens[place] = stream_[from];
       batch.targets[place] = stream_[from + 1];
       batch.weights[place] = 1.0f;
+      batch.token_weights[place] = 1.0f;
       batch.positions[place] = static_cast<std::int32_t>(t);
       batch.segments[place] = 0;
     }
   }
+  batch.first_row = rows.first;
   drop_trivial_segments(batch);
   return batch;
 }
@@ -172,6 +178,7 @@ Batch RowsFeed::batch(std::int64_t number_of_batch) {
                   lengths_[number(index)]);
   }
   batch.examples = std::move(examples);
+  batch.first_row = rows.first;
   drop_trivial_segments(batch);
   return batch;
 }
@@ -231,6 +238,7 @@ Batch PackedFeed::batch(std::int64_t number_of_batch) {
     }
     batch.examples[number(b)] = examples.front();
   }
+  batch.first_row = rows.first;
   drop_trivial_segments(batch);
   return batch;
 }

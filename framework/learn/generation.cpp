@@ -69,7 +69,7 @@ std::vector<float> Generator::forward(const std::vector<std::int32_t>& tokens, s
   const Tensor hidden = model_.hidden(input);
   const Tensor by_row = hidden.reshape({rows, length, hidden.size(1)});
   const Tensor last = contiguous(slice(by_row, 1, length - 1, length));
-  return linear(last.reshape({rows, hidden.size(1)}), model_.head().value.detached()).floats();
+  return model_.logits(last.reshape({rows, hidden.size(1)})).floats();
 }
 
 std::vector<float> Generator::prefill(const Row& row, std::int64_t number,

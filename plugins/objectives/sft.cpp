@@ -29,8 +29,8 @@ class Sft final : public Objective {
   Loss loss(const Batch& batch, const ObjectivePass& pass) override {
     const DeviceBatch device = on_device(batch, pass);
     const Tensor hidden = pass.model->hidden(device.input);
-    const HeadLoss head = head_loss(hidden, pass.model->head().value, device.targets,
-                                    device.weights, {with_.smoothing, with_.z_loss});
+    const HeadLoss head = pass.model->cross_entropy(hidden, device.targets, device.weights,
+                                                    {with_.smoothing, with_.z_loss});
     return {head.sum, device.weight, {}};
   }
 
@@ -38,15 +38,18 @@ class Sft final : public Objective {
   Loss evaluate(const Batch& batch, const ObjectivePass& pass) override {
     const DeviceBatch device = on_device(batch, pass);
     const Tensor hidden = pass.model->hidden(device.input);
-    const Parameter& head = pass.model->head();
-    const HeadLoss plain = head_loss(hidden, head.value, device.targets, device.weights);
+    const HeadLoss plain = pass.model->cross_entropy(hidden, device.targets, device.weights);
     Loss result{plain.sum, device.weight, {}};
-    if (with_.exact_match) add_matches(batch, hidden, head, result);
+    if (with_.exact_match) add_matches(batch, hidden, *pass.model, result);
     return result;
   }
 
  private:
   static DeviceBatch on_device(const Batch& batch, const ObjectivePass& pass) {
+    if (!pass.model->causal()) {
+      fail("objective 'sft' asks for the next token, which a model that sees both sides is shown: ",
+           "use a causal model such as 'gpt', or the objective 'masked'");
+    }
     DeviceBatch device(batch, *pass.parameters);
     device.input.pass = pass.options;
     return device;
@@ -54,15 +57,15 @@ class Sft final : public Objective {
 
   // Greedy decoding writes a whole response exactly when the most likely token is right at each of
   // its places, so no generation is needed to know it.
-  static void add_matches(const Batch& batch, const Tensor& hidden, const Parameter& head,
+  static void add_matches(const Batch& batch, const Tensor& hidden, const Model& model,
                           Loss& result) {
     Metric tokens{"accuracy", 0, 0};
     Metric rows{"exact_match", 0, 0};
     for (std::int64_t row = 0; row < batch.rows; ++row) {
       const std::int64_t begin = row * batch.length;
       const Tensor window = slice(hidden, 0, begin, begin + batch.length);
-      const std::vector<double> logits = linear(window, head.value).values();
-      const auto width = static_cast<std::ptrdiff_t>(head.shape[0]);
+      const std::vector<double> logits = model.logits(window).values();
+      const auto width = static_cast<std::ptrdiff_t>(logits.size()) / batch.length;
       bool whole = true;
       bool any = false;
       for (std::int64_t t = 0; t < batch.length; ++t) {
