@@ -72,6 +72,10 @@ Tensor Block::feed_forward(const Tensor& normed, const Tensor& x, const PassOpti
 }
 
 Tensor Block::operator()(const Tensor& x, const Places& places, const PassOptions& pass) const {
+  if (with_.post_norm) {
+    const Tensor mixed = attention_norm_(attend(x, x, places, pass));
+    return feed_norm_(feed_forward(mixed, mixed, pass));
+  }
   const Tensor mixed = attend(attention_norm_(x), x, places, pass);
   return feed_forward(feed_norm_(mixed), mixed, pass);
 }

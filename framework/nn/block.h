@@ -1,5 +1,5 @@
-// The Transformer block (Vaswani et al., 2017), pre-norm as in GPT-2, shared by causal and
-// bidirectional models.
+// The Transformer block (Vaswani et al., 2017), pre-norm as in GPT-2 or post-norm as in BERT, shared
+// by causal and bidirectional models.
 #pragma once
 
 #include <lathe/nn/layers.h>
@@ -37,6 +37,7 @@ struct BlockOptions {
   std::int64_t hidden = 0;     // F
   bool causal = true;
   bool bias = true;
+  bool post_norm = false;  // the norms come after the residual sums (Vaswani et al., 2017; BERT)
   Norm norm = Norm::layer;
   double epsilon = 1e-5;
   Activation activation = Activation::gelu_tanh;
@@ -51,7 +52,8 @@ class Block {
  public:
   Block(Parameters& parameters, const std::string& name, int index, const BlockOptions& options);
 
-  // x [N, C] -> x + attention(norm(x)) + feed_forward(norm(...)), [N, C]
+  // x [N, C] to [N, C]. Pre-norm: y = x + attention(norm(x)), y + feed_forward(norm(y)).
+  // Post-norm: y = norm(x + attention(x)), norm(y + feed_forward(y)).
   Tensor operator()(const Tensor& x, const Places& places, const PassOptions& pass) const;
 
  private:
