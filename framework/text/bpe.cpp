@@ -173,6 +173,15 @@ BpeTokenizer::BpeTokenizer(BpeTokenizer&&) noexcept = default;
 BpeTokenizer& BpeTokenizer::operator=(BpeTokenizer&&) noexcept = default;
 BpeTokenizer::~BpeTokenizer() = default;
 
+namespace {
+void add_mask(BpeParts& parts) {
+  if (parts.mask >= 0) return;
+  parts.mask = static_cast<std::int32_t>(parts.tokens.size());
+  parts.tokens.emplace_back("<|mask|>");
+  parts.added.push_back({.id = parts.mask, .content = parts.tokens.back()});
+}
+}  // namespace
+
 BpeTokenizer::BpeTokenizer(const Config& config) {
   const Options with(config);
   if (with.train == !with.file.empty()) {
@@ -183,8 +192,11 @@ BpeTokenizer::BpeTokenizer(const Config& config) {
   if (with.train) {
     trained_size_ = with.size;
     trained_min_count_ = with.min_count;
+    adds_mask_ = with.mask;
   } else {
-    model_ = std::make_unique<Model>(read_bpe(with.file));
+    BpeParts parts = read_bpe(with.file);
+    if (with.mask) add_mask(parts);
+    model_ = std::make_unique<Model>(std::move(parts));
   }
 }
 
@@ -278,6 +290,16 @@ std::int64_t BpeTokenizer::size() const {
 std::int32_t BpeTokenizer::end_id() const { return model().parts.end; }
 std::int32_t BpeTokenizer::pad_id() const { return model().parts.pad; }
 std::int32_t BpeTokenizer::begin_id() const { return model().parts.begin; }
+std::int32_t BpeTokenizer::mask_id() const { return model().parts.mask; }
+
+bool BpeTokenizer::is_special(std::int32_t id) const {
+  const auto& tokens = model().parts.tokens;
+  const auto index = static_cast<std::size_t>(id);
+  if (id < 0 || index >= tokens.size() || tokens[index].empty()) return true;
+  const std::vector<AddedToken>& added = model().added.tokens();
+  return std::any_of(added.begin(), added.end(),
+                     [&](const AddedToken& token) { return token.id == id && token.special; });
+}
 
 std::int32_t BpeTokenizer::special_id(std::string_view literal) const {
   const AddedToken* token = model().added.find(literal);
@@ -291,6 +313,10 @@ void BpeTokenizer::train(std::span<const std::string_view> documents) {
   BpeTrainOptions with;
   with.min_count = trained_min_count_;
   model_ = std::move(train_bpe(documents, trained_size_, with).model_);
+  if (!adds_mask_) return;
+  BpeParts parts = model_->parts;
+  add_mask(parts);
+  model_ = std::make_unique<Model>(std::move(parts));
 }
 
 void BpeTokenizer::save(const std::filesystem::path& folder) const {

@@ -25,6 +25,7 @@ struct BpeParts {
   std::int32_t end = -1;
   std::int32_t pad = -1;
   std::int32_t begin = -1;
+  std::int32_t mask = -1;
 };
 
 class BpeTokenizer final : public Tokenizer {
@@ -36,6 +37,9 @@ class BpeTokenizer final : public Tokenizer {
     bool train = key("train", false, "learn the vocabulary from the data");
     int size = key("size", 512, "entries to learn, the two special tokens included; from 258",
                    at_least(258));
+    bool mask = key("mask", false,
+                    "add <|mask|> after everything else, for models that see both sides of a "
+                    "token; not needed where the file has a mask token");
     int min_count = key("min_count", 1, "occurrences that a pair needs to be merged", at_least(1));
   };
   explicit BpeTokenizer(const Config& config);
@@ -53,6 +57,8 @@ class BpeTokenizer final : public Tokenizer {
   std::int32_t end_id() const override;
   std::int32_t pad_id() const override;
   std::int32_t begin_id() const override;
+  std::int32_t mask_id() const override;
+  bool is_special(std::int32_t id) const override;
   std::int32_t special_id(std::string_view literal) const override;
   bool needs_training() const override;
   void train(std::span<const std::string_view> documents) override;
@@ -67,6 +73,7 @@ class BpeTokenizer final : public Tokenizer {
   std::unique_ptr<Model> model_;
   int trained_size_ = 0;
   int trained_min_count_ = 1;
+  bool adds_mask_ = false;
 };
 
 // The parts of a tokenizer.json, of a folder that holds one, or of a folder with vocab.json and

@@ -145,6 +145,7 @@ BpeParts read_bpe_json(const Json& json, const std::filesystem::path& file) {
   parts.end = ids.end;
   parts.pad = ids.pad;
   parts.begin = ids.begin;
+  parts.mask = ids.mask;
   return parts;
 }
 
@@ -185,7 +186,7 @@ void write_bpe(const BpeParts& parts, const std::filesystem::path& folder,
                    {"vocab", std::move(vocabulary)},
                    {"merges", std::move(merges)}};
   write_tokenizer_files(folder, std::move(root), made_by, parts.added,
-                        {parts.end, parts.pad, parts.begin});
+                        {parts.end, parts.pad, parts.begin, parts.mask});
 }
 
 }  // namespace lathe

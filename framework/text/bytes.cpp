@@ -8,10 +8,13 @@ namespace lathe {
 
 namespace {
 
-const AddedTokens& special_tokens() {
-  static const AddedTokens tokens(
-      {{.id = 256, .content = "<|endoftext|>"}, {.id = 257, .content = "<|pad|>"}});
-  return tokens;
+const AddedTokens& special_tokens(bool with_mask) {
+  const AddedToken end{.id = 256, .content = "<|endoftext|>"};
+  const AddedToken pad{.id = 257, .content = "<|pad|>"};
+  const AddedToken mask{.id = 258, .content = "<|mask|>"};
+  static const AddedTokens two({end, pad});
+  static const AddedTokens three({end, pad, mask});
+  return with_mask ? three : two;
 }
 
 constexpr std::array<char, 256> make_bytes() {
@@ -29,7 +32,7 @@ std::vector<std::int32_t> BytesTokenizer::encode(std::string_view text, Special 
   require_utf8(text);
   std::vector<std::int32_t> ids;
   ids.reserve(text.size());
-  for (const AddedTokens::Part& part : special_tokens().cut(text, special == Special::as_id)) {
+  for (const AddedTokens::Part& part : special_tokens(mask_).cut(text, special == Special::as_id)) {
     if (part.id >= 0) {
       ids.push_back(part.id);
     } else {
@@ -45,11 +48,11 @@ std::string_view BytesTokenizer::token(std::int32_t id) const {
   }
   const auto index = static_cast<std::size_t>(id);
   if (index < all_bytes.size()) return {&all_bytes[index], 1};
-  return special_tokens().tokens()[index - all_bytes.size()].content;
+  return special_tokens(mask_).tokens()[index - all_bytes.size()].content;
 }
 
 std::int32_t BytesTokenizer::special_id(std::string_view literal) const {
-  const AddedToken* token = special_tokens().find(literal);
+  const AddedToken* token = special_tokens(mask_).find(literal);
   return token == nullptr ? -1 : token->id;
 }
 
@@ -57,9 +60,10 @@ void BytesTokenizer::save(const std::filesystem::path& folder) const {
   BpeParts parts;
   parts.rules.clear();
   for (std::int32_t id = 0; id < size(); ++id) parts.tokens.emplace_back(token(id));
-  parts.added = special_tokens().tokens();
+  parts.added = special_tokens(mask_).tokens();
   parts.end = end_id();
   parts.pad = pad_id();
+  parts.mask = mask_id();
   write_bpe(parts, folder, "bytes");
 }
 

@@ -10,12 +10,14 @@ namespace lathe {
 namespace {
 constexpr const char* end_of_text = "<|endoftext|>";
 constexpr const char* padding = "<|pad|>";
+constexpr const char* mask_token = "<|mask|>";
 }  // namespace
 
-CharsTokenizer::CharsTokenizer(const Config& config) : specials_(Options(config).specials) {}
+CharsTokenizer::CharsTokenizer(const Config& config)
+    : specials_(Options(config).specials), mask_(Options(config).mask) {}
 
-CharsTokenizer::CharsTokenizer(const std::u32string& characters, bool specials)
-    : specials_(specials) {
+CharsTokenizer::CharsTokenizer(const std::u32string& characters, bool specials, bool mask)
+    : specials_(specials), mask_(mask) {
   set_vocabulary(characters);
 }
 
@@ -33,6 +35,7 @@ void CharsTokenizer::set_vocabulary(const std::u32string& characters) {
     tokens_.emplace_back(end_of_text);
     tokens_.emplace_back(padding);
   }
+  if (mask_) tokens_.emplace_back(mask_token);
 }
 
 void CharsTokenizer::train(std::span<const std::string_view> documents) {
@@ -64,13 +67,8 @@ std::vector<std::int32_t> CharsTokenizer::encode(std::string_view text, Special 
   require_utf8(text);
   std::vector<std::int32_t> ids;
   ids.reserve(text.size());
-  if (!specials_ || special == Special::as_text) {
-    encode_plain(text, text, ids);
-    return ids;
-  }
-  const AddedTokens added(
-      {{.id = end_id(), .content = end_of_text}, {.id = pad_id(), .content = padding}});
-  for (const AddedTokens::Part& part : added.cut(text, true)) {
+  const AddedTokens specials(special == Special::as_id ? added() : std::vector<AddedToken>());
+  for (const AddedTokens::Part& part : specials.cut(text, true)) {
     if (part.id >= 0) {
       ids.push_back(part.id);
     } else {
@@ -117,19 +115,30 @@ std::int32_t CharsTokenizer::end_id() const {
 
 std::int32_t CharsTokenizer::pad_id() const { return specials_ ? end_id() + 1 : -1; }
 
+std::int32_t CharsTokenizer::mask_id() const {
+  return mask_ ? static_cast<std::int32_t>(size()) - 1 : -1;
+}
+
 std::int32_t CharsTokenizer::special_id(std::string_view literal) const {
-  if (literal == end_of_text) return end_id();
-  return literal == padding ? pad_id() : -1;
+  for (const AddedToken& token : added()) {
+    if (token.content == literal) return token.id;
+  }
+  return -1;
+}
+
+std::vector<AddedToken> CharsTokenizer::added() const {
+  demand_trained();
+  std::vector<AddedToken> all;
+  for (std::size_t id = characters_; id < tokens_.size(); ++id) {
+    all.push_back({.id = static_cast<std::int32_t>(id), .content = tokens_[id]});
+  }
+  return all;
 }
 
 // Hugging Face's WordLevel model over single characters says the same; its unknown token stands
 // outside the vocabulary, so that an unknown character is an error there too.
 void CharsTokenizer::save(const std::filesystem::path& folder) const {
   demand_trained();
-  std::vector<AddedToken> added;
-  if (specials_) {
-    added = {{.id = end_id(), .content = end_of_text}, {.id = pad_id(), .content = padding}};
-  }
   Json vocabulary = Json::object();
   for (std::size_t id = 0; id < tokens_.size(); ++id) vocabulary[tokens_[id]] = id;
   Json root;
@@ -140,7 +149,8 @@ void CharsTokenizer::save(const std::filesystem::path& folder) const {
   root["post_processor"] = nullptr;
   root["decoder"] = {{"type", "Fuse"}};
   root["model"] = {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", "<|unknown|>"}};
-  write_tokenizer_files(folder, std::move(root), "chars", added, {end_id(), pad_id(), -1});
+  write_tokenizer_files(folder, std::move(root), "chars", added(),
+                        {end_id(), pad_id(), -1, mask_id()});
 }
 
 std::unique_ptr<CharsTokenizer> read_chars_json(const Json& json,
@@ -169,7 +179,11 @@ std::unique_ptr<CharsTokenizer> read_chars_json(const Json& json,
     is_set[id] = true;
     characters[id] = character.code;
   }
-  return std::make_unique<CharsTokenizer>(characters, !added.empty());
+  const auto has = [&](const char* content) {
+    return std::any_of(added.begin(), added.end(),
+                       [&](const AddedToken& token) { return token.content == content; });
+  };
+  return std::make_unique<CharsTokenizer>(characters, has(end_of_text), has(mask_token));
 }
 
 }  // namespace lathe

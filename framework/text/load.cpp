@@ -52,6 +52,7 @@ BpeParts read_two_files(const std::filesystem::path& folder) {
   parts.end = ids.end;
   parts.pad = ids.pad;
   parts.begin = ids.begin;
+  parts.mask = ids.mask;
   return parts;
 }
 
@@ -77,7 +78,12 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& file_or_f
   const Json json = read_json(file->string());
   const std::string marker = lathe_marker(json);
   if (marker == "chars") return read_chars_json(json, *file);
-  if (marker == "bytes") return std::make_unique<BytesTokenizer>();
+  if (marker == "bytes") {
+    const JsonPlace root(json, file->string());
+    const std::vector<AddedToken> added = read_added_tokens(root);
+    return std::make_unique<BytesTokenizer>(
+        read_special_ids(file->parent_path(), &json, added).mask >= 0);
+  }
   return std::make_unique<BpeTokenizer>(read_bpe_json(json, *file));
 }
 

@@ -20,6 +20,28 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
 std::int32_t Tokenizer::end_id() const { return -1; }
 std::int32_t Tokenizer::pad_id() const { return -1; }
 std::int32_t Tokenizer::begin_id() const { return -1; }
+std::int32_t Tokenizer::mask_id() const { return -1; }
+
+bool Tokenizer::is_special(std::int32_t id) const {
+  return id < 0 || id == end_id() || id == pad_id() || id == begin_id() || id == mask_id();
+}
+
+namespace {
+bool is_of_a_word(char byte) {
+  const auto code = static_cast<unsigned char>(byte);
+  return code >= 0x80 || (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') ||
+         (code >= 'a' && code <= 'z');
+}
+}  // namespace
+
+bool Tokenizer::begins_word(std::int32_t before, std::int32_t id) const {
+  if (is_special(before) || is_special(id)) return true;
+  const std::string_view left = token(before);
+  const std::string_view right = token(id);
+  return left.empty() || right.empty() || !is_of_a_word(left.back()) ||
+         !is_of_a_word(right.front());
+}
+
 std::int32_t Tokenizer::special_id(std::string_view) const { return -1; }
 bool Tokenizer::needs_training() const { return false; }
 

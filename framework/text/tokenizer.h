@@ -36,17 +36,27 @@ class Tokenizer {
 
   // The bytes of the ids, one after the other; the cut may lie inside a UTF-8 character, see
   // StreamDecoder. Throws Error at an id that the vocabulary lacks.
-  std::string decode(std::span<const std::int32_t> ids) const;
+  virtual std::string decode(std::span<const std::int32_t> ids) const;
 
-  // The bytes of one token. Valid as long as the tokenizer and its vocabulary stand.
+  // The bytes that one token adds to a text. Valid as long as the tokenizer and its vocabulary
+  // stand.
   virtual std::string_view token(std::int32_t id) const = 0;
 
   virtual std::int64_t size() const = 0;  // V
 
-  // End of text, padding, begin of text; -1 where the vocabulary has none.
+  // End of text, padding, begin of text, and what stands for a hidden token in front of a
+  // bidirectional model; -1 where the vocabulary has none.
   virtual std::int32_t end_id() const;
   virtual std::int32_t pad_id() const;
   virtual std::int32_t begin_id() const;
+  virtual std::int32_t mask_id() const;
+
+  // Whether the id stands for no text: the four above, other markers, holes in the vocabulary.
+  virtual bool is_special(std::int32_t id) const;
+
+  // Whether a word begins at token `id` after token `before` (-1: nothing is before). By default a
+  // token goes on with a word when both bytes at the seam are letters, digits or beyond ASCII.
+  virtual bool begins_word(std::int32_t before, std::int32_t id) const;
 
   // The id of a special token by its literal text, or -1.
   virtual std::int32_t special_id(std::string_view literal) const;

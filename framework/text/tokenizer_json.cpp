@@ -112,12 +112,15 @@ SpecialIds read_special_ids(const std::filesystem::path& folder, const Json* tok
     return found == added.end() ? -1 : found->id;
   };
   ids.end = id_of("<|endoftext|>");
+  ids.mask = id_of("<|mask|>");
   struct Name {
     const char* key;
     std::int32_t* id;
   };
-  const Name names[] = {
-      {"eos_token", &ids.end}, {"pad_token", &ids.pad}, {"bos_token", &ids.begin}};
+  const Name names[] = {{"eos_token", &ids.end},
+                        {"pad_token", &ids.pad},
+                        {"bos_token", &ids.begin},
+                        {"mask_token", &ids.mask}};
   const auto read = [&](const JsonPlace& place) {
     for (const Name& name : names) {
       if (!place.has(name.key)) continue;
@@ -151,6 +154,7 @@ void write_tokenizer_files(const std::filesystem::path& folder, Json tokenizer,
     name("eos_token", ids.end);
     name("pad_token", ids.pad);
     name("bos_token", ids.begin);
+    name("mask_token", ids.mask);
   }
   tokenizer["version"] = "1.0";
   tokenizer["truncation"] = nullptr;

@@ -46,12 +46,13 @@ Json added_tokens_json(const std::vector<AddedToken>& tokens);
 // What kind of tokenizer save() wrote here: "bpe", "bytes", "chars"; "" in files of others.
 std::string lathe_marker(const Json& root);
 
-// eos_token, pad_token and bos_token: of tokenizer_config.json where there is one, else of the
-// marker in tokenizer.json. `find` gives a token's id or -1.
+// eos_token, pad_token, bos_token and mask_token: of tokenizer_config.json where there is one, else
+// of the marker in tokenizer.json. `find` gives a token's id or -1.
 struct SpecialIds {
   std::int32_t end = -1;
   std::int32_t pad = -1;
   std::int32_t begin = -1;
+  std::int32_t mask = -1;
 };
 SpecialIds read_special_ids(const std::filesystem::path& folder, const Json* tokenizer,
                             const std::vector<AddedToken>& added);
