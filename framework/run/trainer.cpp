@@ -21,7 +21,9 @@ ObjectivePass Trainer::pass(bool training, std::int64_t micro) const {
   const auto at = static_cast<std::uint64_t>(state.step * session_.train.accumulation + micro);
   return {.model = session_.model.get(),
           .parameters = &session_.parameters,
-          .options = {.training = training, .dropout = RandomStream(session_.seed, "dropout", at)}};
+          .options = {.training = training, .dropout = RandomStream(session_.seed, "dropout", at)},
+          .tokenizer = session_.tokenizer.get(),
+          .seed = session_.seed};
 }
 
 namespace {
