@@ -1,11 +1,11 @@
-#include "host_tensor.h"
+#include <lathe/conform/host_tensor.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <numeric>
 
-namespace lathe::contracts {
+namespace lathe::conform {
 namespace {
 constexpr std::byte guard{0xA5};
 constexpr std::int64_t margin = 64;  // elements before and after: keeps dense data aligned
@@ -148,4 +148,4 @@ bool HostTensor::guards_intact() const {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == guard; });
 }
 
-}  // namespace lathe::contracts
+}  // namespace lathe::conform

@@ -1,10 +1,10 @@
 // Cases of the optimizers and the other ops on flat buffers.
+#include <lathe/conform/op_cases.h>
+
 #include <array>
 #include <cmath>
 
-#include "backend_suite.h"
-
-namespace lathe::contracts {
+namespace lathe::conform {
 namespace {
 constexpr std::array<std::int64_t, 4> counts{0, 1, 37, 5000};
 
@@ -131,4 +131,4 @@ std::vector<Case> cases<Op::interpolate>() {
   return tests;
 }
 
-}  // namespace lathe::contracts
+}  // namespace lathe::conform

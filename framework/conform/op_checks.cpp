@@ -1,4 +1,4 @@
-#include "backend_suite.h"
+#include <lathe/conform/op_cases.h>
 
 #include <lathe/base/threads.h>
 
@@ -7,7 +7,7 @@
 #include <limits>
 #include <memory>
 
-namespace lathe::contracts {
+namespace lathe::conform {
 namespace {
 constexpr double f64_tolerance = 1e-12;
 constexpr double f32_tolerance = 1e-5;
@@ -217,35 +217,6 @@ std::vector<std::string> check_one(const Case& test, Backend& tested, Backend& r
 }
 }  // namespace
 
-#define LATHE_ENTRY(name) Op::name,
-std::vector<Op> all_ops() { return {LATHE_OPS(LATHE_ENTRY)}; }
-#undef LATHE_ENTRY
-
-#define LATHE_ENTRY(name) \
-  case Op::name:          \
-    return #name;
-std::string name_of(Op op) {
-  switch (op) { LATHE_OPS(LATHE_ENTRY) }
-  return "?";
-}
-#undef LATHE_ENTRY
-
-// These take the address of every specialisation; the link fails where one is missing.
-#define LATHE_ENTRY(name) \
-  template <>             \
-  std::vector<Case> cases<Op::name>();
-LATHE_OPS(LATHE_ENTRY)
-#undef LATHE_ENTRY
-
-#define LATHE_ENTRY(name) \
-  case Op::name:          \
-    return cases<Op::name>();
-std::vector<Case> cases_of(Op op) {
-  switch (op) { LATHE_OPS(LATHE_ENTRY) }
-  return {};
-}
-#undef LATHE_ENTRY
-
 std::vector<std::string> check_results(Op op, Backend& tested, Backend& reference) {
   std::vector<std::string> failures;
   for (const Case& test : cases_of(op)) {
@@ -368,52 +339,6 @@ void run_backend_suite(Backend& tested, Backend& reference, const std::vector<Op
   if (!text.empty()) fail("the backend breaks its contract:", text);
 }
 
-View Operands::operator[](std::string_view name) const {
-  const auto found = views.find(name);
-  return found == views.end() ? View{} : found->second;
-}
-
-Operand& Case::add(std::string operand, Kind kind, Role role, const Shape& shape) {
-  const double own = kind == Kind::element ? 1 : 0;
-  operands.push_back({std::move(operand), kind, role, shape, -1, 1, false, {}, own});
-  return operands.back();
-}
-
-Operand& Case::input(std::string operand, const Shape& shape, double low, double high) {
-  Operand& made = add(std::move(operand), Kind::element, Role::input, shape);
-  made.low = low;
-  made.high = high;
-  return made;
-}
-Operand& Case::wide_input(std::string operand, const Shape& shape, double low, double high) {
-  Operand& made = input(std::move(operand), shape, low, high);
-  made.kind = Kind::wide;
-  return made;
-}
-Operand& Case::index(std::string operand, const Shape& shape, double low, double high) {
-  Operand& made = input(std::move(operand), shape, low, high);
-  made.kind = Kind::index;
-  made.whole = true;
-  return made;
-}
-Operand& Case::fixed(std::string operand, const std::vector<double>& values) {
-  Operand& made = index(std::move(operand), {static_cast<std::int64_t>(values.size())}, 0, 1);
-  made.values = values;
-  return made;
-}
-Operand& Case::output(std::string operand, const Shape& shape) {
-  return add(std::move(operand), Kind::element, Role::output, shape);
-}
-Operand& Case::wide_output(std::string operand, const Shape& shape) {
-  return add(std::move(operand), Kind::wide, Role::output, shape);
-}
-Operand& Case::target(std::string operand, const Shape& shape) {
-  return add(std::move(operand), Kind::element, Role::target, shape);
-}
-Operand& Case::wide_target(std::string operand, const Shape& shape) {
-  return add(std::move(operand), Kind::wide, Role::target, shape);
-}
-
 double dot(const View& a, const View& b) {
   if (!a.is_dense() || !b.is_dense() || a.count() != b.count()) {
     fail("dot needs two dense tensors of one size");
@@ -423,4 +348,4 @@ double dot(const View& a, const View& b) {
   return sum;
 }
 
-}  // namespace lathe::contracts
+}  // namespace lathe::conform

@@ -11,7 +11,7 @@
 //  - gradient ops of the reference against central differences of the forward op in f64.
 #pragma once
 
-#include <lathe/tensor/backend.h>
+#include <lathe/conform/host_tensor.h>
 #include <lathe/tensor/op_list.h>
 
 #include <functional>
@@ -21,9 +21,7 @@
 #include <utility>
 #include <vector>
 
-#include "host_tensor.h"
-
-namespace lathe::contracts {
+namespace lathe::conform {
 
 #define LATHE_ENTRY(name) name,
 enum class Op : std::uint8_t { LATHE_OPS(LATHE_ENTRY) };
@@ -103,4 +101,4 @@ void run_backend_suite(Backend& tested, Backend& reference, const std::vector<Op
 // sum of a times b, on the host; f64 views of equal shape.
 double dot(const View& a, const View& b);
 
-}  // namespace lathe::contracts
+}  // namespace lathe::conform

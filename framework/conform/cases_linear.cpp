@@ -1,11 +1,10 @@
 // Cases of matmul, linear, the norms and the gated unit.
+#include <lathe/conform/op_cases.h>
 #include <lathe/tensor/scratch.h>
 
 #include <array>
 
-#include "backend_suite.h"
-
-namespace lathe::contracts {
+namespace lathe::conform {
 namespace {
 struct Product {
   Shape a, b, y;
@@ -338,4 +337,4 @@ std::vector<Case> cases<Op::swiglu_gradient>() {
   return tests;
 }
 
-}  // namespace lathe::contracts
+}  // namespace lathe::conform

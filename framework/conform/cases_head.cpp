@@ -1,11 +1,10 @@
 // Cases of the LM head with its losses.
+#include <lathe/conform/op_cases.h>
 #include <lathe/tensor/scratch.h>
 
 #include <array>
 
-#include "backend_suite.h"
-
-namespace lathe::contracts {
+namespace lathe::conform {
 namespace {
 struct Extent {
   std::int64_t N, C, V;
@@ -173,4 +172,4 @@ std::vector<Case> cases<Op::head_tokens_gradient>() {
   return tests;
 }
 
-}  // namespace lathe::contracts
+}  // namespace lathe::conform

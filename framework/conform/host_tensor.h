@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace lathe::contracts {
+namespace lathe::conform {
 
 enum class Layout : std::uint8_t {
   dense,
@@ -47,4 +47,4 @@ class HostTensor {
   View view_;
 };
 
-}  // namespace lathe::contracts
+}  // namespace lathe::conform

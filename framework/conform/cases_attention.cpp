@@ -1,11 +1,10 @@
 // Cases of attention, its cache and rotary positions.
+#include <lathe/conform/op_cases.h>
 #include <lathe/tensor/scratch.h>
 
 #include <array>
 
-#include "backend_suite.h"
-
-namespace lathe::contracts {
+namespace lathe::conform {
 namespace {
 struct AttentionCase {
   std::string text;
@@ -203,4 +202,4 @@ std::vector<Case> cases<Op::rotary>() {
   return tests;
 }
 
-}  // namespace lathe::contracts
+}  // namespace lathe::conform

@@ -1,11 +1,10 @@
 // Cases of gather, scatter_add and the embeddings.
+#include <lathe/conform/op_cases.h>
 #include <lathe/tensor/scratch.h>
 
 #include <array>
 
-#include "backend_suite.h"
-
-namespace lathe::contracts {
+namespace lathe::conform {
 namespace {
 struct Extent {
   std::int64_t N, V, C;
@@ -131,4 +130,4 @@ std::vector<Case> cases<Op::embedding_gradient>() {
   return tests;
 }
 
-}  // namespace lathe::contracts
+}  // namespace lathe::conform

@@ -1,12 +1,11 @@
 // Cases of the ops that work element by element, and of reductions along axes.
+#include <lathe/conform/op_cases.h>
 #include <lathe/tensor/scratch.h>
 
 #include <array>
 #include <cmath>
 
-#include "backend_suite.h"
-
-namespace lathe::contracts {
+namespace lathe::conform {
 namespace {
 const std::array<Shape, 7> shapes{
     Shape{}, Shape{0}, Shape{1}, Shape{7}, Shape{3, 5}, Shape{17, 33}, Shape{2, 1, 3, 2, 5}};
@@ -223,4 +222,4 @@ std::vector<Case> cases<Op::softmax_gradient>() {
   return tests;
 }
 
-}  // namespace lathe::contracts
+}  // namespace lathe::conform
