@@ -1,6 +1,8 @@
 # A plugin's manual is the comment that its file (of several: NAME.cpp, else the first) begins with.
-# It goes into a section of the library of its own, where `lathe inspect` reads it.
-function(lathe_manual_of name target)
+# It goes into a section of the library of its own, where `lathe inspect` reads it. The hash of the
+# headers goes into another, by the same small source file: it alone is compiled again when any
+# header changes.
+function(lathe_notes_of name target)
   set(source ${ARGV2})
   foreach(candidate IN LISTS ARGN)
     get_filename_component(stem ${candidate} NAME_WE)
@@ -9,13 +11,16 @@ function(lathe_manual_of name target)
     endif()
   endforeach()
   get_filename_component(source ${source} ABSOLUTE)
-  set(manual ${CMAKE_CURRENT_BINARY_DIR}/${target}_manual)
-  file(CONFIGURE OUTPUT ${manual}.cpp @ONLY CONTENT
-       "asm(\".pushsection .lathe.manual\\n.incbin \\\"@manual@.txt\\\"\\n.popsection\");\n")
-  add_custom_command(OUTPUT ${manual}.txt DEPENDS ${source} VERBATIM
-    COMMAND sed -e "/^[/][/]/!Q" -e "s,^// ,," -e "s,^//$,," ${source} > ${manual}.txt)
-  set_source_files_properties(${manual}.cpp PROPERTIES OBJECT_DEPENDS ${manual}.txt)
-  set(manual ${manual} PARENT_SCOPE)
+  set(notes ${CMAKE_CURRENT_BINARY_DIR}/${target}_notes)
+  file(CONFIGURE OUTPUT ${notes}.cpp @ONLY CONTENT
+"#include <lathe/plugin/header_hash.h>
+asm(\".pushsection .lathe.headers\\n.asciz \\\"\" LATHE_HEADER_HASH \"\\\"\\n.popsection\");
+asm(\".pushsection .lathe.manual\\n.incbin \\\"@notes@.txt\\\"\\n.popsection\");
+")
+  add_custom_command(OUTPUT ${notes}.txt DEPENDS ${source} VERBATIM
+    COMMAND sed -e "/^[/][/]/!Q" -e "s,^// ,," -e "s,^//$,," ${source} > ${notes}.txt)
+  set_source_files_properties(${notes}.cpp PROPERTIES OBJECT_DEPENDS ${notes}.txt)
+  set(notes ${notes} PARENT_SCOPE)
 endfunction()
 
 # lathe_add_plugin(NAME SOURCES a.cpp ... [LINK targets ...] [OUTPUT folder])
@@ -32,8 +37,8 @@ function(lathe_add_plugin name)
     set(plugin_OUTPUT ${LATHE_PLUGIN_OUTPUT})
   endif()
   set(target plugin_${name})
-  lathe_manual_of(${name} ${target} ${plugin_SOURCES})
-  add_library(${target} MODULE ${plugin_SOURCES} ${manual}.cpp)
+  lathe_notes_of(${name} ${target} ${plugin_SOURCES})
+  add_library(${target} MODULE ${plugin_SOURCES} ${notes}.cpp)
   set_target_properties(${target} PROPERTIES
     PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${plugin_OUTPUT})
   target_link_libraries(${target} PRIVATE lathe_options lathe_warnings lathe ${plugin_LINK})

@@ -3,6 +3,8 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
+
 namespace lathe {
 
 std::filesystem::path core_library() {
@@ -12,6 +14,16 @@ std::filesystem::path core_library() {
     fail("the place of the framework's library is not known");
   }
   return std::filesystem::canonical(info.dli_fname);
+}
+
+std::filesystem::path user_plugin_folder() {
+  const char* data = std::getenv("XDG_DATA_HOME");
+  if (data != nullptr && *data != '\0') return std::filesystem::path(data) / "lathe/plugins";
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && *home != '\0') {
+    return std::filesystem::path(home) / ".local/share/lathe/plugins";
+  }
+  return {};
 }
 
 std::filesystem::path plugin_folder() { return core_library().parent_path() / "lathe" / "plugins"; }

@@ -7,12 +7,18 @@
 //   static constexpr int interface_version = 1;
 // and a virtual destructor. The type is made from a Config (or from nothing); its options, when it
 // declares `struct Options : Keys`, and its `static constexpr const char* manual` become visible.
+//
+// What a type cannot do without, and what it offers to others, are words that the host compares and
+// does not understand; a component always provides the word of its kind:
+//   static constexpr const char* needs[] = {"environment"};
+//   static constexpr const char* provides[] = {"cached decoding"};
 #pragma once
 
 #include <lathe/config/keys.h>
 #include <lathe/plugin/stamp.h>
 
 #include <concepts>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -26,6 +32,9 @@ struct alignas(64) Descriptor {
   const char* manual;                // "" when the type declares none
   void (*describe)(Schema& schema);  // nullptr when the type declares no Options
   void* (*create)(const Config& config);
+  void (*destroy)(void* made);  // what `create` gave
+  std::span<const char* const> needs;
+  std::span<const char* const> provides;
 
   std::string_view kind() const { return stamp->kind.view(); }
   std::string_view name() const { return stamp->name.view(); }
@@ -39,6 +48,24 @@ constexpr const char* manual_of() {
     return Type::manual;
   } else {
     return "";
+  }
+}
+
+template <class Type>
+constexpr std::span<const char* const> needs_of() {
+  if constexpr (requires { Type::needs; }) {
+    return Type::needs;
+  } else {
+    return {};
+  }
+}
+
+template <class Type>
+constexpr std::span<const char* const> provides_of() {
+  if constexpr (requires { Type::provides; }) {
+    return Type::provides;
+  } else {
+    return {};
   }
 }
 
@@ -66,12 +93,22 @@ void* create(const Config& config) {
     return static_cast<Kind*>(new Type());
   }
 }
+
+template <class Kind>
+void destroy(void* made) {
+  delete static_cast<Kind*>(made);
+}
 }  // namespace detail
 
 template <class Kind, class Type>
 constexpr Descriptor descriptor_of(const Stamp& stamp) {
-  return {&stamp, detail::manual_of<Type>(), detail::describe_of<Type>(),
-          &detail::create<Kind, Type>};
+  return {&stamp,
+          detail::manual_of<Type>(),
+          detail::describe_of<Type>(),
+          &detail::create<Kind, Type>,
+          &detail::destroy<Kind>,
+          detail::needs_of<Type>(),
+          detail::provides_of<Type>()};
 }
 
 }  // namespace lathe

@@ -1,5 +1,6 @@
 #include <lathe/base/error.h>
 #include <lathe/config/nearest.h>
+#include <lathe/plugin/core_library.h>
 #include <lathe/plugin/loader.h>
 #include <lathe/plugin/registry.h>
 #include <lathe/plugin/stamp_reader.h>
@@ -38,14 +39,13 @@ std::vector<filesystem::path> user_folders() {
       if (!folder.empty()) folders.push_back(folder);
     }
   }
-  const char* data = std::getenv("XDG_DATA_HOME");
-  const char* home = std::getenv("HOME");
-  if (data && *data) {
-    folders.push_back(filesystem::path(data) / "lathe/plugins");
-  } else if (home && *home) {
-    folders.push_back(filesystem::path(home) / ".local/share/lathe/plugins");
-  }
+  if (const filesystem::path own = user_plugin_folder(); !own.empty()) folders.push_back(own);
   return folders;
+}
+
+std::string fault_of(const Stamp& stamp, std::string_view hash_of_headers) {
+  const std::string fault = stamp_fault(stamp);
+  return fault.empty() ? header_fault(stamp, hash_of_headers) : fault;
 }
 
 std::string listed(const std::vector<std::string>& parts) {
@@ -81,8 +81,9 @@ void Registry::prefer(const std::string& name, const filesystem::path& file) {
   if (!distrust.empty()) fail(distrust);
   std::vector<std::string> offered;
   bool found = false;
-  for (const Stamp& stamp : read_stamps(path)) {
-    const std::string fault = stamp_fault(stamp);
+  const PluginFile read = read_plugin_file(path);
+  for (const Stamp& stamp : read.stamps) {
+    const std::string fault = fault_of(stamp, read.header_hash);
     if (!fault.empty()) fail(fault, " (file ", path.string(), ")");
     found = found || stamp.name.view() == name;
     offered.emplace_back(stamp.name.view());
@@ -127,8 +128,9 @@ void Registry::scan_file(const filesystem::path& file, std::size_t tier) {
   try {
     const std::string distrust = trust_fault(path);
     if (!distrust.empty()) throw Error(distrust);
-    for (const Stamp& stamp : read_stamps(path)) {
-      candidates_.push_back({stamp, path, tier, stamp_fault(stamp)});
+    const PluginFile read = read_plugin_file(path);
+    for (const Stamp& stamp : read.stamps) {
+      candidates_.push_back({stamp, path, tier, fault_of(stamp, read.header_hash)});
     }
   } catch (const Error& error) {
     Stamp nameless;
@@ -303,7 +305,7 @@ filesystem::path Registry::file_of(std::string_view kind, std::string_view name)
 std::string Registry::manual_of(std::string_view kind, std::string_view name) {
   const std::string_view own = find(kind, name).manual;
   const filesystem::path file = file_of(kind, name);
-  return !own.empty() || file.empty() ? std::string(own) : read_manual(file);
+  return !own.empty() || file.empty() ? std::string(own) : read_plugin_file(file).manual;
 }
 
 }  // namespace lathe

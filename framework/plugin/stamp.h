@@ -3,7 +3,6 @@
 #pragma once
 
 #include <lathe/plugin/core_types.h>
-#include <lathe/plugin/header_hash.h>  // made by the build: LATHE_HEADER_HASH
 
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +10,7 @@
 
 // Grows when the stamp or the descriptor changes.
 #ifndef LATHE_STAMP_EPOCH
-#define LATHE_STAMP_EPOCH 1
+#define LATHE_STAMP_EPOCH 2
 #endif
 
 namespace lathe {
@@ -33,7 +32,9 @@ struct FixedText {
 };
 
 // Plain data without pointers. `magic`, `size` and `epoch` keep their places for ever, so that
-// every host can tell why it refuses a stamp.
+// every host can tell why it refuses a stamp. The hash of the public headers is not in it but in a
+// section of its own (.lathe.headers), which the build makes: else the edit of one header would
+// compile every plugin again.
 struct alignas(64) Stamp {
   FixedText<8> magic = {"LATHE#1"};
   std::uint32_t size = 0;
@@ -41,9 +42,8 @@ struct alignas(64) Stamp {
   FixedText<32> kind = {};
   FixedText<64> name = {};
   FixedText<32> version = {};
-  std::uint32_t interface_version = 0;  // of the kind
-  std::uint32_t library = 0;            // LibraryFlags
-  FixedText<72> header_hash = {LATHE_HEADER_HASH};
+  std::uint32_t interface_version = 0;     // of the kind
+  std::uint32_t library = 0;               // LibraryFlags
   FixedText<64> compiler = {__VERSION__};  // recorded, not compared
   std::uint32_t layout_count = core_layouts.size();
   Layout layouts[24] = {};

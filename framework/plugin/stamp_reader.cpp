@@ -1,5 +1,6 @@
 #include <elf.h>
 #include <lathe/base/error.h>
+#include <lathe/plugin/core_library.h>
 #include <lathe/plugin/stamp_reader.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -77,6 +78,22 @@ std::string stamp_section(Elf& elf) {
   fail("is not a Lathe plugin: it has no line LATHE_PLUGIN(...)");
 }
 
+// The linker's hash of what it linked: a note of three numbers, "GNU" and the bytes.
+std::string build_id_of(Elf& elf) {
+  const std::string note = section_of(elf, ".note.gnu.build-id").value_or("");
+  std::uint32_t sizes[2] = {};
+  constexpr std::size_t start = sizeof(Elf64_Nhdr) + 4;
+  if (note.size() < start) return "";
+  std::memcpy(sizes, note.data(), sizeof sizes);
+  std::string text;
+  for (const char byte : std::string_view(note).substr(start, sizes[1])) {
+    constexpr char digits[] = "0123456789abcdef";
+    text += digits[static_cast<unsigned char>(byte) >> 4];
+    text += digits[static_cast<unsigned char>(byte) & 15];
+  }
+  return text;
+}
+
 std::string_view library_name(std::uint32_t flags) {
   if (!(flags & libstdcxx)) return "another standard library";
   return flags & new_string_abi ? "libstdc++ with the new string" : "libstdc++ with the old string";
@@ -105,40 +122,37 @@ std::string layout_fault(const Stamp& stamp) {
   }
   return "";
 }
+
+std::vector<Stamp> stamps_in(const std::string& bytes) {
+  constexpr std::size_t fixed = offsetof(Stamp, kind);
+  std::vector<Stamp> stamps;
+  for (std::size_t at = 0; at + fixed <= bytes.size(); at += sizeof(Stamp)) {
+    Stamp stamp;
+    std::memcpy(static_cast<void*>(&stamp), bytes.data() + at, fixed);
+    if (stamp.magic.view() != Stamp().magic.view()) fail("is damaged: its stamp has no magic");
+    if (stamp.epoch != LATHE_STAMP_EPOCH || stamp.size != sizeof(Stamp)) {
+      fail("E101 has a stamp of format ", stamp.epoch, " (", stamp.size,
+           " bytes), this host reads format ", LATHE_STAMP_EPOCH, " (", sizeof(Stamp),
+           " bytes): the ", stamp.epoch > LATHE_STAMP_EPOCH ? "host" : "plugin",
+           " is older. Build the plugin again with the headers of this host");
+    }
+    if (bytes.size() - at < sizeof(Stamp)) fail("is damaged: its stamp is cut off");
+    std::memcpy(static_cast<void*>(&stamp), bytes.data() + at, sizeof(Stamp));
+    stamps.push_back(stamp);
+  }
+  if (stamps.empty()) fail("is damaged: its stamp is cut off");
+  return stamps;
+}
 }  // namespace
 
-std::vector<Stamp> read_stamps(const std::filesystem::path& file) {
+PluginFile read_plugin_file(const std::filesystem::path& file) {
   try {
     Elf elf(file);
-    const std::string bytes = stamp_section(elf);
-    constexpr std::size_t fixed = offsetof(Stamp, kind);
-    std::vector<Stamp> stamps;
-    for (std::size_t at = 0; at + fixed <= bytes.size();) {
-      Stamp stamp;
-      std::memcpy(static_cast<void*>(&stamp), bytes.data() + at, fixed);
-      if (stamp.magic.view() != Stamp().magic.view()) fail("is damaged: its stamp has no magic");
-      if (stamp.epoch != LATHE_STAMP_EPOCH || stamp.size != sizeof(Stamp)) {
-        fail("E101 has a stamp of format ", stamp.epoch, " (", stamp.size,
-             " bytes), this host reads format ", LATHE_STAMP_EPOCH, " (", sizeof(Stamp),
-             " bytes): the ", stamp.epoch > LATHE_STAMP_EPOCH ? "host" : "plugin",
-             " is older. Build the plugin again with the headers of this host");
-      }
-      if (bytes.size() - at < sizeof(Stamp)) fail("is damaged: its stamp is cut off");
-      std::memcpy(static_cast<void*>(&stamp), bytes.data() + at, sizeof(Stamp));
-      stamps.push_back(stamp);
-      at += sizeof(Stamp);
-    }
-    if (stamps.empty()) fail("is damaged: its stamp is cut off");
-    return stamps;
-  } catch (const Error& error) {
-    fail("the plugin file ", file.string(), " ", error.what());
-  }
-}
-
-std::string read_manual(const std::filesystem::path& file) {
-  try {
-    Elf elf(file);
-    return section_of(elf, ".lathe.manual").value_or("");
+    const std::string headers = section_of(elf, ".lathe.headers").value_or("");
+    return {.stamps = stamps_in(stamp_section(elf)),
+            .header_hash = headers.substr(0, headers.find('\0')),
+            .build_id = build_id_of(elf),
+            .manual = section_of(elf, ".lathe.manual").value_or("")};
   } catch (const Error& error) {
     fail("the plugin file ", file.string(), " ", error.what());
   }
@@ -147,8 +161,7 @@ std::string read_manual(const std::filesystem::path& file) {
 std::string stamp_fault(const Stamp& stamp) {
   const std::uint32_t host = library_flags();
   const std::string start = cat("E102 plugin '", stamp.name.view(), "' ");
-  constexpr std::string_view rebuild =
-      ". Build it again with the compiler and flags of this host";
+  constexpr std::string_view rebuild = ". Build it again with the compiler and flags of this host";
   constexpr std::uint32_t library = libstdcxx | new_string_abi;
   if ((stamp.library & library) != (host & library)) {
     return cat(start, "uses ", library_name(stamp.library), ", this host ", library_name(host),
@@ -160,11 +173,19 @@ std::string stamp_fault(const Stamp& stamp) {
   }
   const std::string layout = layout_fault(stamp);
   if (!layout.empty()) return cat(start, "disagrees on core types: ", layout, rebuild);
-  if (stamp.header_hash.view() != LATHE_HEADER_HASH) {
-    return cat(start, "is built with other public headers (", stamp.header_hash.view(),
-               ") than this host (", LATHE_HEADER_HASH, "). Build it again with the headers of this host");
-  }
   return "";
+}
+
+std::string header_fault(const Stamp& stamp, std::string_view hash_of_headers) {
+  if (hash_of_headers == header_hash()) return "";
+  if (hash_of_headers.empty()) {
+    return cat("E102 plugin '", stamp.name.view(),
+               "' does not say which public headers it is built with. Build it by lathe_add_plugin "
+               "or `lathe build`, which note them");
+  }
+  return cat("E102 plugin '", stamp.name.view(), "' is built with other public headers (",
+             hash_of_headers, ") than this host (", header_hash(),
+             "). Build it again with the headers of this host");
 }
 
 std::string interface_fault(const Stamp& stamp, int host_version) {

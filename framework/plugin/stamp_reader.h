@@ -5,20 +5,26 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lathe {
 
-// All stamps of the file. Error when it is not a library for this machine, is damaged, or has no
-// stamp that this host can read.
-std::vector<Stamp> read_stamps(const std::filesystem::path& file);
+struct PluginFile {
+  std::vector<Stamp> stamps;  // at least one
+  std::string header_hash;    // of the public headers it was built with; "": it does not say
+  std::string build_id;       // hexadecimal; "" when it was linked without one
+  std::string manual;         // the comment that the plugin's source begins with, or ""
+};
 
-// The comment that the plugin's source begins with, as lathe_add_plugin keeps it; "" without one.
-std::string read_manual(const std::filesystem::path& file);
+// Error when the file is not a library for this machine, is damaged, or has no stamp that this host
+// can read.
+PluginFile read_plugin_file(const std::filesystem::path& file);
 
 // Why this host refuses the stamp, as "E101 ..." or "E102 ..." with both sides and what to do; ""
 // when it fits. The interface version of the kind is compared when the kind is asked for.
 std::string stamp_fault(const Stamp& stamp);
+std::string header_fault(const Stamp& stamp, std::string_view hash_of_headers);
 std::string interface_fault(const Stamp& stamp, int host_version);
 
 // Why the file or its folder is not to be trusted, or "": both must belong to this user or root and

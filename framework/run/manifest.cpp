@@ -92,7 +92,7 @@ void write_manifest(const ManifestRequest& request, const Experiment& experiment
                            {"threads", threads()},
                            {"compiler", LATHE_COMPILER},
                            {"build", LATHE_BUILD_TYPE},
-                           {"headers", LATHE_HEADER_HASH},
+                           {"headers", header_hash()},
                            {"library", core_library().string()},
                            {"library_sha256", sha256_of_file(core_library().string())}}},
                          {"data", data_files(*session.dataset)},

@@ -1,7 +1,7 @@
 // What the program says when its input is wrong, and what it leaves behind.
 #include "program.h"
 
-#include <lathe/plugin/stamp.h>
+#include <lathe/plugin/core_library.h>
 
 #include <sys/resource.h>
 
@@ -88,7 +88,7 @@ TEST_F(BadInput, PluginsThatDoNotFit) {
   make_folders(real_files(), program / "plugins");
   const std::string good = read_file(std::string(LATHE_PLUGINS) + "/sort.so");
   std::string other = good;
-  for (std::size_t at = 0; (at = other.find(LATHE_HEADER_HASH, at)) != std::string::npos;) {
+  for (std::size_t at = 0; (at = other.find(header_hash(), at)) != std::string::npos;) {
     other.replace(at, 4, "0000");
   }
   program.write("plugins/sort.so", other);

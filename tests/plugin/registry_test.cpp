@@ -2,6 +2,7 @@
 
 #include <lathe/base/error.h>
 #include <lathe/config/toml.h>
+#include <lathe/plugin/core_library.h>
 #include <lathe/plugin/registry.h>
 #include <unistd.h>
 
@@ -150,8 +151,8 @@ TEST_F(Plugins, OtherInterfacesAndHeadersAreRefusedWithBothSides) {
                 place + "/old.so)");
   EXPECT_EQ(error_with("foreign"),
             "E102 plugin 'foreign' is built with other public headers (other) than this host (" +
-                std::string(LATHE_HEADER_HASH) + "). Build it again with the headers of this host (file " +
-                place + "/foreign.so)");
+                std::string(header_hash()) +
+                "). Build it again with the headers of this host (file " + place + "/foreign.so)");
 }
 
 TEST_F(Plugins, DamagedStampsAreRefusedBeforeLoading) {
