@@ -45,7 +45,6 @@ struct Outcomes {
   std::vector<float> rewards;            // [E] to learn from
   std::vector<std::uint8_t> terminated;  // [E] the episode came to its own end
   std::vector<std::uint8_t> truncated;   // [E] it was cut off (time limit); never both
-  std::vector<float> earned;  // [E] the rewards before [wrap] changed them; empty: it did not
   std::vector<float> earned;  // [E] rewards before [wrap] changed them; empty where it does not
 };
 
