@@ -27,7 +27,9 @@ Schema top_schema() {
     schema.options.push_back({.name = name, .type = OptionType::table});
   };
   for (const auto& [name, table] : loop_tables()) add(name);
-  for (const Slot& slot : slots()) add(slot.table);
+  for (const Slot& slot : slots()) {
+    if (!slot.many) add(slot.table);
+  }
   return schema;
 }
 
@@ -35,16 +37,35 @@ Schema schema_of_plugin(Registry& registry, const std::string& kind, const std::
   Schema schema;
   const Descriptor& descriptor = registry.find(kind, name);
   if (descriptor.describe != nullptr) descriptor.describe(schema);
+  if (kind == "reward") {  // what the sum of rewards asks of each part
+    const Schema part = schema_of<RewardSettings>();
+    schema.options.insert(schema.options.end(), part.options.begin(), part.options.end());
+  }
   return schema;
 }
+
+const Slot& slot_of(const std::string& path) {
+  const std::string table = split_path(path).front();
+  for (const Slot& slot : slots()) {
+    if (slot.table == table) return slot;
+  }
+  fail("no table '", path, "' takes a plugin");
+}
+
+Config named(const Config& name) { return Config::table({}, name.origin()).with("use", name); }
 }  // namespace
 
 const std::vector<Slot>& slots() {
-  static const std::vector<Slot> all = {
-      {"backend", "backend", "onednn"},    {"data", "dataset", ""},
-      {"tokenizer", "tokenizer", "chars"}, {"feed", "feed", "rows"},
-      {"model", "model", "gpt"},           {"objective", "objective", "sft"},
-      {"optimizer", "optimizer", "adamw"}, {"schedule", "schedule", "constant"}};
+  static const std::vector<Slot> all = {{"backend", "backend", "onednn"},
+                                        {"data", "dataset", "", true},
+                                        {"tokenizer", "tokenizer", "chars"},
+                                        {"environment", "environment", "", true},
+                                        {"reward", "reward", "", true, true},
+                                        {"feed", "feed", "rows"},
+                                        {"model", "model", "gpt"},
+                                        {"objective", "objective", "sft"},
+                                        {"optimizer", "optimizer", "adamw"},
+                                        {"schedule", "schedule", "constant"}};
   return all;
 }
 
@@ -67,13 +88,26 @@ Experiment::Experiment(const std::filesystem::path& file, const std::vector<std:
   validate();
 }
 
-// feed = "windows", or feed=windows on the command line, is [feed] use = "windows".
+// feed = "windows", or feed=windows on the command line, is [feed] use = "windows";
+// reward = ["length", "regex"] is two tables [[reward]].
 void Experiment::name_plugins() {
   for (const Slot& slot : slots()) {
-    const auto name = config_.find(slot.table);
-    if (!name || name->type() != Config::Type::text) continue;
-    const Config named = Config::table({}, name->origin()).with("use", *name);
-    config_ = config_.without(slot.table).with(slot.table, named);
+    const auto value = config_.find(slot.table);
+    if (!value) continue;
+    if (!slot.many) {
+      if (value->type() != Config::Type::text) continue;
+      config_ = config_.without(slot.table).with(slot.table, named(*value));
+      continue;
+    }
+    std::vector<Config> items = value->is_list() ? value->items() : std::vector<Config>{*value};
+    for (Config& item : items) {
+      if (item.type() == Config::Type::text) item = named(item);
+      if (!item.is_table()) {
+        fail(item.where(), ": [[", slot.table, "]] expects tables with use = \"...\", not ",
+             described_value(item));
+      }
+    }
+    config_ = config_.without(slot.table).with(slot.table, Config::list(items, value->origin()));
   }
 }
 
@@ -93,30 +127,50 @@ void Experiment::prefer_plugin_files() {
   }
 }
 
-std::string Experiment::plugin_of(const std::string& table) const {
-  for (const Slot& slot : slots()) {
-    if (slot.table != table) continue;
-    const auto use = config_.find(table + ".use");
-    if (use) return use->as<std::string>();
-    if (!slot.fallback.empty()) return slot.fallback;
-    fail(config_.where(), ": [", table, "] needs use = \"...\": the name of a ", slot.kind,
-         ". `lathe plugins` lists what there is");
-  }
-  fail("no table '", table, "' takes a plugin");
+std::string Experiment::plugin_of(const std::string& path) const {
+  const Slot& slot = slot_of(path);
+  const auto use = config_.find(path + ".use");
+  if (use) return use->as<std::string>();
+  if (slot.table == "feed" && uses("environment")) return "rollouts";
+  if (!slot.fallback.empty()) return slot.fallback;
+  const auto place = config_.find(path);
+  fail(place ? place->where() : config_.where(), ": [", slot.table,
+       "] needs use = \"...\": the name of a ", slot.kind, ". `lathe plugins` lists what there is");
 }
 
-Config Experiment::table(const std::string& name) const {
-  const auto found = config_.find(name);
-  return found ? *found : Config::table({}, config_.origin()).placed(name, config_.origin());
+bool Experiment::uses(const std::string& table) const {
+  const auto found = config_.find(table);
+  return found && (!found->is_list() || !found->items().empty());
 }
 
-Schema Experiment::schema_of_table(const std::string& table) const {
-  const auto loop = loop_tables().find(table);
-  if (loop != loop_tables().end()) return loop->second;
+std::vector<Filling> Experiment::fillings() const {
+  std::vector<Filling> all;
   for (const Slot& slot : slots()) {
-    if (slot.table == table) return schema_of_plugin(registry_, slot.kind, plugin_of(table));
+    if (slot.many) {
+      const std::size_t count = uses(slot.table) ? config_.at(slot.table).items().size() : 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::string path = cat(slot.table, ".", i);
+        all.push_back({path, slot.kind, plugin_of(path)});
+      }
+      continue;
+    }
+    // Text needs a tokenizer; what acts in an environment need not have any text.
+    const bool text = uses("data") || !uses("environment");
+    if (slot.table == "data" && !text) continue;
+    if (slot.table == "tokenizer" && !text) continue;
+    if (slot.optional && slot.table != "data" && !uses(slot.table)) continue;
+    all.push_back({slot.table, slot.kind, plugin_of(slot.table)});
   }
-  return {};
+  return all;
+}
+
+Config Experiment::table(const std::string& path) const {
+  const auto found = config_.find(path);
+  return found ? *found : Config::table({}, config_.origin()).placed(path, config_.origin());
+}
+
+Schema Experiment::schema_of_table(const std::string& path) const {
+  return schema_of_plugin(registry_, slot_of(path).kind, plugin_of(path));
 }
 
 std::vector<std::string> Experiment::faults() const {
@@ -124,22 +178,40 @@ std::vector<std::string> Experiment::faults() const {
   const auto note = [&](std::vector<std::string> some) {
     all.insert(all.end(), some.begin(), some.end());
   };
-  note(check(config_.without(plugin_files), top_schema(), "the experiment"));
+  Config outer = config_.without(plugin_files);
+  for (const Slot& slot : slots()) {
+    if (slot.many) outer = outer.without(slot.table);
+  }
+  note(check(outer, top_schema(), "the experiment"));
   if (!all.empty()) return all;
 
   for (const auto& [name, schema] : loop_tables())
     note(check(table(name), schema, "[" + name + "]"));
-  for (const Slot& slot : slots()) {
+  for (const Slot& slot : slots()) note_slot_faults(slot, all);
+  return all;
+}
+
+void Experiment::note_slot_faults(const Slot& slot, std::vector<std::string>& all) const {
+  std::vector<std::string> paths = {slot.table};
+  if (slot.many) {
+    paths.clear();
+    const std::size_t count = uses(slot.table) ? config_.at(slot.table).items().size() : 0;
+    for (std::size_t i = 0; i < count; ++i) paths.push_back(cat(slot.table, ".", i));
+  } else if (!uses(slot.table) && (uses("environment") || slot.table == "environment") &&
+             (slot.optional || slot.table == "tokenizer")) {
+    return;
+  }
+  for (const std::string& path : paths) {
     try {
-      const std::string plugin = plugin_of(slot.table);
-      note(check(table(slot.table), schema_of_plugin(registry_, slot.kind, plugin),
-                 cat(slot.kind, " '", plugin, "'")));
+      const std::string plugin = plugin_of(path);
+      const std::vector<std::string> some =
+          check(table(path), schema_of_table(path), cat(slot.kind, " '", plugin, "'"));
+      all.insert(all.end(), some.begin(), some.end());
     } catch (const Error& error) {
-      const auto use = config_.find(slot.table + ".use");
+      const auto use = config_.find(path + ".use");
       all.push_back(use ? cat(use->where(), ": ", error.what()) : error.what());
     }
   }
-  return all;
 }
 
 void Experiment::validate() const {
@@ -155,12 +227,18 @@ Config Experiment::resolved() const {
   for (const auto& [name, schema] : loop_tables()) {
     result = result.with(name, with_defaults(table(name), schema));
   }
-  for (const Slot& slot : slots()) {
-    const std::string plugin = plugin_of(slot.table);
-    Config named = table(slot.table);
-    if (!named.find("use")) named = named.with("use", Config::text(plugin));
-    result = result.with(slot.table, with_defaults(named, schema_of_table(slot.table)));
+  std::map<std::string, std::vector<Config>> many;
+  for (const Filling& filling : fillings()) {
+    Config own = table(filling.path);
+    if (!own.find("use")) own = own.with("use", Config::text(filling.plugin));
+    own = with_defaults(own, schema_of_table(filling.path));
+    if (slot_of(filling.path).many) {
+      many[slot_of(filling.path).table].push_back(own);
+    } else {
+      result = result.with(filling.path, own);
+    }
   }
+  for (const auto& [table, items] : many) result = result.with(table, Config::list(items));
   return result;
 }
 
@@ -169,14 +247,15 @@ std::string Experiment::identity() const {
   for (const auto& [name, schema] : loop_tables()) {
     result = result.with(name, identity_of(table(name), schema));
   }
-  for (const Slot& slot : slots()) {
-    if (slot.table == "backend") continue;  // where it runs; the manifest says which
-    const std::string plugin = plugin_of(slot.table);
-    Config part = identity_of(table(slot.table), schema_of_table(slot.table));
-    part = part.with("use", Config::text(plugin));
-    part = part.with("version",
-                     Config::text(std::string(registry_.find(slot.kind, plugin).version())));
-    result = result.with(slot.table, part);
+  for (const Filling& filling : fillings()) {
+    if (filling.path == "backend") continue;  // where it runs; the manifest says which
+    Config part = identity_of(table(filling.path), schema_of_table(filling.path));
+    part = part.with("use", Config::text(filling.plugin));
+    part = part.with(
+        "version",
+        Config::text(std::string(registry_.find(filling.kind, filling.plugin).version())));
+    // A flat name: the identity is hashed, never read back.
+    result = result.with(join_path("", filling.path), part);
   }
   return sha256(result.to_json());
 }

@@ -16,9 +16,18 @@ namespace lathe {
 struct Slot {
   std::string table;
   std::string kind;
-  std::string fallback;  // the plugin when `use` is absent; empty: it must be named
+  std::string fallback;   // the plugin when `use` is absent; empty: it must be named
+  bool optional = false;  // may be absent altogether
+  bool many = false;      // a list of tables: [[reward]]
 };
 const std::vector<Slot>& slots();
+
+// A plugin that an experiment uses, and the path of its table: "model", "reward.0".
+struct Filling {
+  std::string path;
+  std::string kind;
+  std::string plugin;
+};
 
 class Experiment {
  public:
@@ -36,8 +45,11 @@ class Experiment {
   const std::vector<std::string>& files() const { return files_; }
   std::uint64_t seed() const { return static_cast<std::uint64_t>(TopSettings(config_).seed); }
 
-  std::string plugin_of(const std::string& table) const;
-  Config table(const std::string& name) const;  // empty where absent
+  std::string plugin_of(const std::string& path) const;
+  Config table(const std::string& path) const;  // empty where absent
+  bool uses(const std::string& table) const;    // an optional slot is filled
+  // Every plugin in use, in the order of the slots.
+  std::vector<Filling> fillings() const;
 
   // Hash of what decides results: the configuration without runtime keys and seed, and the
   // versions of the plugins. 64 hexadecimal digits.
@@ -50,7 +62,8 @@ class Experiment {
   void prefer_plugin_files();
   void validate() const;
   std::vector<std::string> faults() const;
-  Schema schema_of_table(const std::string& table) const;
+  void note_slot_faults(const Slot& slot, std::vector<std::string>& all) const;
+  Schema schema_of_table(const std::string& path) const;
 
   Config config_;
   std::string name_;

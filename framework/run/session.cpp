@@ -2,53 +2,173 @@
 
 #include <lathe/base/log.h>
 #include <lathe/base/threads.h>
+#include <lathe/run/state_files.h>
 
 namespace lathe {
+
+template <class Kind>
+std::unique_ptr<Kind> Session::make(const char* table) const {
+  return registry_.create<Kind>(experiment_.plugin_of(table), experiment_.table(table));
+}
 
 Session::Session(const Experiment& experiment, Registry& registry, const SessionRequest& request)
     : train(experiment.table("train")),
       evaluate(experiment.table("evaluate")),
-      seed(experiment.seed()) {
+      seed(experiment.seed()),
+      experiment_(experiment),
+      registry_(registry),
+      work_folder_(request.work_folder) {
   set_threads(train.threads);
-  const auto table = [&](const char* name) { return experiment.table(name); };
-  const auto plugin = [&](const char* name) { return experiment.plugin_of(name); };
-  backend = registry.create<Backend>(plugin("backend"), table("backend"));
-  if (request.data) {
-    read_data(experiment, registry, request);
-    feed = open_feed(experiment, registry, Split::train);
-    if (dataset->size(Split::validation) > 0 || !dataset->stream(Split::validation).empty()) {
-      validation = open_feed(experiment, registry, Split::validation);
+  backend = make<Backend>("backend");
+  if (experiment.uses("data") || !experiment.uses("environment")) {
+    if (request.data) {
+      read_data(request);
+    } else {
+      tokenizer = load_tokenizer(request.tokenizer_folder);
     }
-    objective = registry.create<Objective>(plugin("objective"), table("objective"));
-    optimizer = registry.create<Optimizer>(plugin("optimizer"), table("optimizer"));
-    schedule = registry.create<Schedule>(plugin("schedule"), table("schedule"));
-  } else {
-    tokenizer = load_tokenizer(request.tokenizer_folder);
   }
-  model = registry.create<Model>(plugin("model"), table("model"));
-  model->build(parameters, {.vocabulary = tokenizer->size(), .context = train.length});
-  parameters.allocate(backend, precision_of(train.precision), seed);
+  if (request.data) make_rewards();
+  see_environment(request.data);
+  objective = make<Objective>("objective");
+  make_model();
+  if (!request.data) return;
+  if (request.tokenizer_folder.empty() && !train.start.empty()) {
+    const std::string start = (work_folder_ / train.start).string();
+    load_weights(checkpoint_of(start, true), parameters);
+    log_info("starting from the weights of ", start);
+  }
+  open_objective();
+  feed = open_feed(Split::train);
+  const bool held_out = dataset && (dataset->size(Split::validation) > 0 ||
+                                    !dataset->stream(Split::validation).empty());
+  if (held_out || (sight && !dataset)) validation = open_feed(Split::validation);
+  optimizer = make<Optimizer>("optimizer");
+  schedule = make<Schedule>("schedule");
 }
 
-void Session::read_data(const Experiment& experiment, Registry& registry,
-                        const SessionRequest& request) {
-  dataset = registry.create<Dataset>(experiment.plugin_of("data"), experiment.table("data"));
+void Session::read_data(const SessionRequest& request) {
+  dataset = make<Dataset>("data");
   DataContext context{.tokenizer = nullptr, .folder = request.work_folder, .seed = seed};
   dataset->read(context);
   if (!request.tokenizer_folder.empty()) {
     tokenizer = load_tokenizer(request.tokenizer_folder);
   } else {
-    tokenizer = registry.create<Tokenizer>(experiment.plugin_of("tokenizer"),
-                                           experiment.table("tokenizer"));
+    tokenizer = make<Tokenizer>("tokenizer");
     if (tokenizer->needs_training()) tokenizer->train(dataset->texts());
   }
   context.tokenizer = tokenizer.get();
   dataset->tokenise(context);
 }
 
-std::unique_ptr<Feed> Session::open_feed(const Experiment& experiment, Registry& registry,
-                                         Split split) {
-  auto opened = registry.create<Feed>(experiment.plugin_of("feed"), experiment.table("feed"));
+void Session::make_rewards() {
+  std::vector<Rewards::Part> parts;
+  for (const Filling& filling : experiment_.fillings()) {
+    if (filling.kind != Reward::kind) continue;
+    const Config table = experiment_.table(filling.path);
+    const RewardSettings settings(table);
+    auto reward = registry_.create<Reward>(filling.plugin, table.without("weight").without("name"));
+    reward->open({.folder = work_folder_,
+                  .seed = seed,
+                  .tokenizer = tokenizer.get(),
+                  .load_model = [this](const std::string& run) { return load_model(run); }});
+    parts.push_back({settings.name.empty() ? filling.plugin : settings.name, settings.weight,
+                     std::move(reward)});
+  }
+  if (!parts.empty()) rewards = std::make_unique<Rewards>(std::move(parts));
+}
+
+std::unique_ptr<Environment> Session::make_environment(std::int64_t rows, Split split) const {
+  auto made = make<Environment>("environment");
+  // Held-out episodes are others than those of training.
+  made->open({.rows = rows,
+              .seed = split == Split::train ? seed : ~seed,
+              .split = split,
+              .length = train.length,
+              .dataset = dataset.get(),
+              .tokenizer = tokenizer.get(),
+              .rewards = rewards.get()});
+  return made;
+}
+
+// What the model will see and choose from.
+void Session::see_environment(bool data) {
+  if (tokenizer) fit.observations = fit.actions = Space::tokens(tokenizer->size());
+  fit.context = train.length;
+  if (experiment_.uses("environment") && (data || !tokenizer)) {
+    sight = make_environment(1, Split::train);
+    fit.observations = sight->observations();
+    fit.actions = sight->actions();
+  }
+  fit.vocabulary = fit.actions.size;
+}
+
+void Session::make_model() {
+  fit.values = objective->wants_values();
+  model = make<Model>("model");
+  model->build(parameters, fit);
+  parameters.allocate(backend, precision_of(train.precision), seed);
+}
+
+std::unique_ptr<ModelCopy> Session::initial_model() const {
+  auto copy = std::make_unique<ModelCopy>();
+  copy->model = make<Model>("model");
+  copy->model->build(copy->parameters, fit);
+  copy->parameters.allocate(backend, precision_of(train.precision), seed);
+  if (!train.start.empty()) {
+    load_weights(checkpoint_of((work_folder_ / train.start).string(), true), copy->parameters);
+  }
+  return copy;
+}
+
+std::unique_ptr<ModelCopy> Session::load_model(const std::string& run) const {
+  const std::filesystem::path folder = work_folder_ / run;
+  if (!std::filesystem::exists(folder / "resolved.toml")) {
+    fail(folder.string(), ": is not a run (it has no resolved.toml)");
+  }
+  const Experiment other(folder / "resolved.toml", {}, registry_);
+  ModelFit shape = fit;
+  if (tokenizer) {
+    const std::unique_ptr<Tokenizer> theirs = load_tokenizer(folder);
+    bool same = theirs->size() == tokenizer->size();
+    for (std::int32_t id = 0; same && id < theirs->size(); ++id) {
+      same = theirs->token(id) == tokenizer->token(id);
+    }
+    if (!same) {
+      fail(folder.string(), ": its model reads other tokens than this experiment's; give both the ",
+           "same tokenizer");
+    }
+  }
+  shape.context = TrainSettings(other.table("train")).length;
+  shape.values =
+      registry_.create<Objective>(other.plugin_of("objective"), other.table("objective"))
+          ->wants_values();
+  auto copy = std::make_unique<ModelCopy>();
+  copy->model = registry_.create<Model>(other.plugin_of("model"), other.table("model"));
+  copy->model->build(copy->parameters, shape);
+  copy->parameters.allocate(backend, precision_of(train.precision), other.seed());
+  load_weights(checkpoint_of(folder.string(), true), copy->parameters);
+  return copy;
+}
+
+void Session::open_objective() {
+  objective->open({.model = model.get(),
+                   .parameters = &parameters,
+                   .environment = sight.get(),
+                   .tokenizer = tokenizer.get(),
+                   .seed = seed,
+                   .steps = train.steps,
+                   .copy =
+                       [this] {
+                         auto copy = initial_model();
+                         copy->take(parameters);
+                         return copy;
+                       },
+                   .initial = [this] { return initial_model(); },
+                   .load_model = [this](const std::string& run) { return load_model(run); }});
+}
+
+std::unique_ptr<Feed> Session::open_feed(Split split) {
+  auto opened = make<Feed>("feed");
   const bool training = split == Split::train;
   opened->open({.dataset = dataset.get(),
                 .tokenizer = tokenizer.get(),
@@ -56,7 +176,14 @@ std::unique_ptr<Feed> Session::open_feed(const Experiment& experiment, Registry&
                 .rows = training || evaluate.batch == 0 ? train.batch : evaluate.batch,
                 .length = train.length,
                 .seed = seed,
-                .shuffle = training});
+                .shuffle = training,
+                .make_environment =
+                    [this, split](std::int64_t rows) { return make_environment(rows, split); },
+                .model = model.get(),
+                .parameters = &parameters,
+                .objective = objective.get(),
+                .episodes = evaluate.episodes,
+                .stream = training ? "act" : "play"});
   return opened;
 }
 

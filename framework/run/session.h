@@ -5,6 +5,7 @@
 #include <lathe/learn/model.h>
 #include <lathe/learn/objective.h>
 #include <lathe/learn/optimizer.h>
+#include <lathe/learn/reward.h>
 #include <lathe/run/experiment.h>
 
 #include <filesystem>
@@ -14,7 +15,8 @@ namespace lathe {
 
 struct SessionRequest {
   std::filesystem::path work_folder;       // relative data paths start here
-  std::filesystem::path tokenizer_folder;  // of an earlier run; empty: from the experiment
+  std::filesystem::path tokenizer_folder;  // of an earlier run; empty: from the experiment, and
+                                           // the weights begin as train.start says
   bool data = true;                        // false: only the model, for generation
 };
 
@@ -22,23 +24,44 @@ struct SessionRequest {
 struct Session {
   Session(const Experiment& experiment, Registry& registry, const SessionRequest& request);
 
+  // A further model of the same shape, with the weights that the run began with.
+  std::unique_ptr<ModelCopy> initial_model() const;
+  // The model of a finished run or a checkpoint, which must read the same tokens.
+  std::unique_ptr<ModelCopy> load_model(const std::string& run) const;
+  // An environment as [environment] and [wrap] describe it.
+  std::unique_ptr<Environment> make_environment(std::int64_t rows, Split split) const;
+
   TrainSettings train;
   EvaluateSettings evaluate;
   std::uint64_t seed;
   std::shared_ptr<Backend> backend;
-  std::unique_ptr<Dataset> dataset;
-  std::unique_ptr<Tokenizer> tokenizer;
-  std::unique_ptr<Feed> feed;        // of the training split
-  std::unique_ptr<Feed> validation;  // none when the split is empty
+  std::unique_ptr<Dataset> dataset;      // none where an environment needs no text
+  std::unique_ptr<Tokenizer> tokenizer;  // likewise
+  std::unique_ptr<Rewards> rewards;      // none without [[reward]]
+  std::unique_ptr<Environment> sight;    // one row, never stepped: tells the spaces, and the model
+                                         // of a tabular environment; none without [environment]
+  std::unique_ptr<Objective> objective;
+  ModelFit fit;
   std::unique_ptr<Model> model;
   Parameters parameters;
-  std::unique_ptr<Objective> objective;
+  std::unique_ptr<Feed> feed;        // of the training split
+  std::unique_ptr<Feed> validation;  // none when the split is empty
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Schedule> schedule;
 
  private:
-  void read_data(const Experiment& experiment, Registry& registry, const SessionRequest& request);
-  std::unique_ptr<Feed> open_feed(const Experiment& experiment, Registry& registry, Split split);
+  void read_data(const SessionRequest& request);
+  void make_rewards();
+  void see_environment(bool data);
+  void make_model();
+  void open_objective();
+  std::unique_ptr<Feed> open_feed(Split split);
+  template <class Kind>
+  std::unique_ptr<Kind> make(const char* table) const;
+
+  const Experiment& experiment_;
+  Registry& registry_;
+  std::filesystem::path work_folder_;
 };
 
 }  // namespace lathe

@@ -36,6 +36,8 @@ struct EvaluateSettings : Keys {
   std::string best = key("best", "loss", "metric that chooses the best checkpoint");
   std::string goal =
       key("goal", "min", "whether the best is the smallest or the largest", one_of({"min", "max"}));
+  std::int64_t episodes =
+      key("episodes", 100, "episodes of an evaluation, where a policy acts", at_least(1));
   std::int64_t patience = key(
       "patience", 0, "stop after this many evaluations without a new best; 0: never", at_least(0));
 };
@@ -57,6 +59,12 @@ struct SampleSettings : Keys {
                            affects_runtime);
   std::int64_t top_k =
       key("top_k", 0, "keep the k most likely tokens; 0: all", at_least(0), affects_runtime);
+};
+
+// Of each [[reward]], beside the options of its plugin.
+struct RewardSettings : Keys {
+  double weight = key("weight", 1.0, "factor in the sum of all rewards");
+  std::string name = key("name", "", "in metrics and messages; empty: that of the plugin");
 };
 
 struct TopSettings : Keys {

@@ -3,6 +3,7 @@
 #include <lathe/base/json.h>
 #include <lathe/io/safetensors.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -80,7 +81,43 @@ void StateFiles::add(const std::string& name,
                     .produce = [layout](const ByteSink& sink) { layout->write(sink); }});
 }
 
-StateFiles::StateFiles(const Trainer& trainer, const Parameters& parameters) {
+namespace {
+// The types of the two formats go by the same names.
+constexpr std::pair<StateType, TensorType> state_types[] = {{StateType::u8, TensorType::U8},
+                                                            {StateType::i32, TensorType::I32},
+                                                            {StateType::i64, TensorType::I64},
+                                                            {StateType::f32, TensorType::F32},
+                                                            {StateType::f64, TensorType::F64}};
+}  // namespace
+
+void StateFiles::add_components(const Session& session) {
+  State kept;
+  State objective;
+  session.objective->save(objective);
+  State feed;
+  session.feed->save(feed);
+  kept.put("objective", objective);
+  kept.put("feed", feed);
+  if (kept.items().empty()) return;
+  std::vector<TensorEntry> entries;
+  for (const auto& [name, item] : kept.items()) {
+    const auto type = std::find_if(std::begin(state_types), std::end(state_types),
+                                   [&](const auto& pair) { return pair.first == item.type; });
+    copies_.push_back(std::make_shared<std::vector<std::byte>>(item.bytes));
+    const auto count = static_cast<std::int64_t>(item.bytes.size()) * 8 / bits_of(type->second);
+    entries.push_back({.name = name,
+                       .type = type->second,
+                       .shape = {count},
+                       .bytes = {copies_.back()->data(), item.bytes.size()}});
+  }
+  const auto layout = std::make_shared<TensorLayout>(entries);
+  files_.push_back({.name = "components.safetensors",
+                    .size = layout->size(),
+                    .produce = [layout](const ByteSink& sink) { layout->write(sink); }});
+}
+
+StateFiles::StateFiles(const Trainer& trainer, const Session& session) {
+  const Parameters& parameters = session.parameters;
   if (!std::isfinite(parameters.backend()->sum_of_squares(parameters.master().view()))) {
     fail("step ", trainer.state.step, ": a weight is not finite; nothing was saved. Lower ",
          "optimizer.rate, set train.clip, or go on from the last checkpoint with other data");
@@ -98,10 +135,29 @@ StateFiles::StateFiles(const Trainer& trainer, const Parameters& parameters) {
                      {"best_step", state.best_step},
                      {"evaluations_since_best", state.evaluations_since_best},
                      {"evaluated", state.evaluated}};
+  add_components(session);
   files_.push_back(CheckpointFile::text("state.json", json.dump(2) + "\n"));
 }
 
-void load_state(const std::string& folder, Trainer& trainer, Parameters& parameters) {
+namespace {
+void load_components(const std::string& path, Session& session) {
+  State kept;
+  if (exists(path)) {
+    const TensorFile file = open_tensors(path);
+    for (const TensorEntry& entry : file.entries()) {
+      const auto type = std::find_if(std::begin(state_types), std::end(state_types),
+                                     [&](const auto& pair) { return pair.second == entry.type; });
+      if (type == std::end(state_types)) fail(path, ": '", entry.name, "' has an unknown type");
+      kept.put_bytes(entry.name, type->first, entry.bytes);
+    }
+  }
+  session.objective->load(kept.part("objective"));
+  session.feed->load(kept.part("feed"));
+}
+}  // namespace
+
+void load_state(const std::string& folder, Trainer& trainer, Session& session) {
+  Parameters& parameters = session.parameters;
   read_all(join(folder, "weights.safetensors"), "", parameters, parameters.master());
   if (trainer.average)
     read_all(join(folder, "average.safetensors"), "", parameters, trainer.average);
@@ -109,6 +165,7 @@ void load_state(const std::string& folder, Trainer& trainer, Parameters& paramet
   if (trainer.first) read_all(moments, "first.", parameters, trainer.first);
   if (trainer.second) read_all(moments, "second.", parameters, trainer.second);
   parameters.refresh();
+  load_components(join(folder, "components.safetensors"), session);
   const std::string path = join(folder, "state.json");
   const Json json = read_json(path);
   try {

@@ -10,24 +10,26 @@
 namespace lathe {
 
 // weights.safetensors (master weights by name), average.safetensors (with EMA),
-// optimizer.safetensors (first.* and second.*), state.json.
+// optimizer.safetensors (first.* and second.*), components.safetensors (what objective and feed
+// keep, if anything), state.json.
 //
 // The files view the run's own memory: save them before the next step.
 class StateFiles {
  public:
-  StateFiles(const Trainer& trainer, const Parameters& parameters);
+  StateFiles(const Trainer& trainer, const Session& session);
   const std::vector<CheckpointFile>& files() const { return files_; }
 
  private:
   void add(const std::string& name, const std::vector<std::pair<std::string, Tensor>>& flats,
            const Parameters& parameters);
+  void add_components(const Session& session);
 
   std::vector<CheckpointFile> files_;
   std::vector<std::shared_ptr<std::vector<std::byte>>> copies_;  // of device memory
 };
 
 // Everything, for going on. `folder` is a verified checkpoint.
-void load_state(const std::string& folder, Trainer& trainer, Parameters& parameters);
+void load_state(const std::string& folder, Trainer& trainer, Session& session);
 // The weights alone (the averaged ones, if there are any), for generation or a new start.
 void load_weights(const std::string& folder, Parameters& parameters);
 

@@ -1,3 +1,4 @@
+#include <lathe/base/error.h>
 #include <lathe/run/trainer.h>
 
 #include <algorithm>
@@ -47,20 +48,29 @@ StepReport Trainer::step() {
   StepReport report;
   double weight = 0;
   double loss = 0;
+  // Feeds that act use the model too: before the step's memory is laid out.
+  std::vector<Batch> batches;
+  std::string shape = "train";
+  for (std::int64_t micro = 0; micro < train.accumulation; ++micro) {
+    batches.push_back(session_.feed->batch(state.step * train.accumulation + micro));
+    shape += cat(" ", batches.back().rows, "x", batches.back().length);
+  }
   {
-    const Arena::Step memory(arena_, "train");
+    const Arena::Step memory(arena_, shape);
     parameters.begin_gradients();
     for (std::int64_t micro = 0; micro < train.accumulation; ++micro) {
-      Batch batch = session_.feed->batch(state.step * train.accumulation + micro);
+      Batch& batch = batches[static_cast<std::size_t>(micro)];
       const ObjectivePass options = pass(true, micro);
-      session_.objective->prepare(batch, options);
+      if (!batch.prepared) session_.objective->prepare(batch, options);
       Tape tape;
       const Loss part = session_.objective->loss(batch, options);
       loss += part.sum.item();
       weight += part.weight;
       report.tokens += static_cast<double>(batch.rows * batch.length);
+      add_metrics(report.metrics, batch.metrics);
       add_metrics(report.metrics, part.metrics);
       tape.backward(part.sum);
+      session_.feed->observe(batch, part);
     }
     parameters.finish_gradients();
   }
@@ -126,9 +136,10 @@ Evaluation Trainer::evaluate() {
     Batch batch = session_.validation->batch(number);
     const Arena::Step memory(arena_, cat("evaluate ", batch.rows, " ", batch.length));
     const ObjectivePass options = pass(false, 0);
-    session_.objective->prepare(batch, options);
+    if (!batch.prepared) session_.objective->prepare(batch, options);
     const Loss part = session_.objective->evaluate(batch, options);
-    add_metrics(metrics, {{"loss", part.sum.item(), part.weight}});
+    if (part.sum) add_metrics(metrics, {{"loss", part.sum.item(), part.weight}});
+    add_metrics(metrics, batch.metrics);
     add_metrics(metrics, part.metrics);
   }
   Evaluation evaluation;

@@ -1,0 +1,97 @@
+// The feed of learning on policy: acts with the current policy, has the objective prepare what was
+// lived through, and hands it out in minibatches for some epochs.
+#pragma once
+
+#include <lathe/learn/experience.h>
+#include <lathe/learn/feed.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace lathe {
+
+// Steps in E rows of an environment whose every observation stands for itself (box, discrete).
+// An episode goes on from one collection to the next.
+class Collector {
+ public:
+  // `context` gives environment, model, objective and the name of the random stream.
+  Collector(const FeedContext& context, std::int64_t rows);
+
+  // T steps in each row. Returns and lengths of the episodes that ended are in Batch::metrics.
+  Batch collect(std::int64_t steps, const ActingRule& rule);
+  // Whole episodes number 0 ... count-1, from their beginnings; only their metrics are kept.
+  std::vector<Metric> play(std::int64_t count, const ActingRule& rule);
+
+  std::int64_t actions_taken() const { return steps_ * rows_; }
+  void save(State& state) const;
+  void load(const State& state);
+
+ private:
+  void begin();
+  void act(const ActingRule& rule);
+  std::vector<float> logits(const Observations& seen, std::int64_t rows);
+  void choose_moves(const std::vector<float>& means);
+  void look_ahead(Batch& batch, const ActingRule& rule);
+  void note_end(std::int64_t row, std::vector<Metric>& metrics);
+
+  FeedContext context_;
+  std::int64_t rows_;  // E
+  std::unique_ptr<Environment> environment_;
+  Space observations_;
+  Space actions_space_;
+  std::unique_ptr<Arena> arena_;
+  Observations now_;
+  Actions actions_;
+  Outcomes outcomes_;
+  std::vector<float> behaviour_;              // [E] log-probability of the actions
+  std::vector<std::int32_t> chosen_already_;  // [E] by look_ahead; empty: none
+  std::vector<std::int64_t> episodes_;        // [E] begun in each row
+  std::vector<double> returns_;               // [E] of the episode under way
+  std::vector<std::int64_t> lengths_;         // [E]
+  std::int64_t steps_ = 0;                    // of all rows together
+  bool begun_ = false;
+};
+
+class RolloutsFeed final : public Feed {
+ public:
+  struct Options : Keys {
+    std::int64_t environments =
+        key("environments", 8, "rows E of the environment; of text: completions of a collection",
+            at_least(1));
+    std::int64_t steps =
+        key("steps", 128, "steps T of each row in a collection (text: to the end of the episode)",
+            at_least(1));
+    std::int64_t epochs = key("epochs", 1, "times that a collection is gone through", at_least(1));
+    std::int64_t minibatches =
+        key("minibatches", 1, "optimizer steps of an epoch; a collection is cut into so many parts",
+            at_least(1));
+    std::int64_t group = key("group", 1, "text: completions of the same prompt", at_least(1));
+  };
+  explicit RolloutsFeed(const Config& config) : with_(config) {}
+
+  void open(const FeedContext& context) override;
+  std::int64_t batches() const override { return 1; }  // of an evaluation
+  Batch batch(std::int64_t number) override;
+  void observe(const Batch& batch, const Loss& loss) override;
+  std::int64_t actions_taken() const override;
+  void save(State& state) const override;
+  void load(const State& state) override;
+
+ private:
+  void collect();
+  Batch evaluation();
+  Batch part(std::int64_t number);
+
+  Options with_;
+  FeedContext context_;
+  std::unique_ptr<Collector> collector_;
+  Batch collection_;
+  std::vector<Metric> metrics_;   // of the collection, reported with its first batch
+  std::int64_t collections_ = 0;  // made so far
+  std::int64_t next_ = 0;         // minibatch of the collection
+  std::unique_ptr<Arena> arena_;
+};
+
+}  // namespace lathe
