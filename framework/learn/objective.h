@@ -42,6 +42,7 @@ struct ObjectivePass {
   PassOptions options;
   const Tokenizer* tokenizer = nullptr;
   std::uint64_t seed = 0;  // of the run
+  double progress = 0;     // share of the run's steps that are done; known in loss()
 };
 
 class Environment;

@@ -24,7 +24,9 @@ ObjectivePass Trainer::pass(bool training, std::int64_t micro) const {
           .parameters = &session_.parameters,
           .options = {.training = training, .dropout = RandomStream(session_.seed, "dropout", at)},
           .tokenizer = session_.tokenizer.get(),
-          .seed = session_.seed};
+          .seed = session_.seed,
+          .progress = static_cast<double>(state.step) /
+                      static_cast<double>(std::max<std::int64_t>(session_.train.steps, 1))};
 }
 
 namespace {
