@@ -4,8 +4,11 @@
 #include <lathe/base/file.h>
 #include <lathe/base/hash.h>
 #include <lathe/base/json.h>
+#include <lathe/base/log.h>
 #include <lathe/base/threads.h>
 #include <lathe/plugin/core_library.h>
+#include <lathe/plugin/sources.h>
+#include <lathe/run/pins.h>
 
 #include <unistd.h>
 
@@ -44,28 +47,64 @@ std::string host_name() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
-Json data_files(const Dataset& dataset) {
+Json data_files(const Session& session) {
   Json all = Json::array();
-  for (const DataFile& file : dataset.files()) {
+  if (!session.dataset) return all;
+  for (const DataFile& file : session.dataset->files()) {
     all.push_back({{"path", file.path.string()}, {"bytes", file.bytes}, {"sha256", file.sha256}});
   }
   return all;
 }
 
-Json plugins_of(const Experiment& experiment, Registry& registry) {
+// Keeps the sources of a plugin that `lathe build` made: sources/<library>-<hash>/..., so that a
+// restart with a changed plugin keeps both. Gives their names and hashes.
+Json kept_sources(const std::filesystem::path& library, const std::string& hash,
+                  const std::filesystem::path& run) {
   Json all = Json::array();
-  for (const Slot& slot : slots()) {
-    const std::string name = experiment.plugin_of(slot.table);
-    Json entry = {
-        {"kind", slot.kind}, {"name", name}, {"version", registry.find(slot.kind, name).version()}};
-    const std::string file = registry.file_of(slot.kind, name).string();
+  const auto sources = read_plugin_sources(library);
+  if (!sources) return all;
+  const std::filesystem::path home = sources->files.front().path.parent_path();
+  const std::filesystem::path folder =
+      std::filesystem::path("sources") / cat(library.stem().string(), "-", hash.substr(0, 8));
+  for (const PluginSource& source : sources->files) {
+    // What lies outside of the plugin's folder is kept by its name alone.
+    const std::filesystem::path near = source.path.lexically_relative(home);
+    const bool inside = !near.empty() && *near.begin() != "..";
+    const std::filesystem::path name = folder / (inside ? near : source.path.filename());
+    make_folders(real_files(), (run / name).parent_path().string());
+    write_durably((run / name).string(), source.text);
+    all.push_back(
+        {{"path", source.path.string()}, {"kept", name.string()}, {"sha256", sha256(source.text)}});
+  }
+  return all;
+}
+
+Json plugins_of(const Experiment& experiment, Registry& registry,
+                const std::filesystem::path& run) {
+  Json all = Json::array();
+  for (const auto& [path, kind, name] : experiment.fillings()) {
+    Json entry = {{"kind", kind}, {"name", name}, {"version", registry.find(kind, name).version()}};
+    const std::filesystem::path file = registry.file_of(kind, name);
     if (!file.empty()) {
-      entry["file"] = file;
-      entry["sha256"] = sha256_of_file(file);
+      const std::string hash = sha256_of_file(file.string());
+      entry["file"] = file.string();
+      entry["sha256"] = hash;
+      const Json sources = kept_sources(file, hash, run);
+      if (!sources.empty()) entry["sources"] = sources;
     }
     all.push_back(entry);
   }
   return all;
+}
+
+Json host_of(const Session& session) {
+  const std::string program = std::filesystem::canonical("/proc/self/exe").string();
+  const std::string library = core_library().string();
+  return {{"name", host_name()},       {"device", session.backend->device()},
+          {"threads", threads()},      {"compiler", LATHE_COMPILER},
+          {"build", LATHE_BUILD_TYPE}, {"headers", header_hash()},
+          {"program", program},        {"program_sha256", sha256_of_file(program)},
+          {"library", library},        {"library_sha256", sha256_of_file(library)}};
 }
 }  // namespace
 
@@ -73,32 +112,54 @@ void write_manifest(const ManifestRequest& request, const Experiment& experiment
                     const Session& session, Registry& registry) {
   const std::string resolved = experiment.resolved().to_toml();
   write_durably((request.folder / "resolved.toml").string(), resolved);
-  const Json manifest = {{"format", 1},
-                         {"lathe", LATHE_VERSION},
-                         {"experiment", experiment.name()},
-                         {"variant", experiment.variant()},
-                         {"files", experiment.files()},
-                         {"identity", experiment.identity()},
-                         {"resolved_sha256", sha256(resolved)},
-                         {"seed", session.seed},
-                         {"arguments", request.arguments},
-                         {"work_folder", request.work_folder.string()},
-                         {"started", iso_time()},
-                         {"git", git_state()},
-                         {"plugins", plugins_of(experiment, registry)},
-                         {"host",
-                          {{"name", host_name()},
-                           {"device", session.backend->device()},
-                           {"threads", threads()},
-                           {"compiler", LATHE_COMPILER},
-                           {"build", LATHE_BUILD_TYPE},
-                           {"headers", header_hash()},
-                           {"library", core_library().string()},
-                           {"library_sha256", sha256_of_file(core_library().string())}}},
-                         {"data", data_files(*session.dataset)},
-                         {"tokenizer", {{"size", session.tokenizer->size()}}},
-                         {"parameters", session.parameters.count()}};
+  const Json manifest = {
+      {"format", 1},
+      {"lathe", LATHE_VERSION},
+      {"experiment", experiment.name()},
+      {"variant", experiment.variant()},
+      {"files", experiment.files()},
+      {"identity", experiment.identity()},
+      {"resolved_sha256", sha256(resolved)},
+      {"seed", session.seed},
+      {"arguments", request.arguments},
+      {"work_folder", request.work_folder.string()},
+      {"started", iso_time()},
+      {"git", git_state()},
+      {"plugins", plugins_of(experiment, registry, request.folder)},
+      {"host", host_of(session)},
+      {"data", data_files(session)},
+      {"tokenizer", session.tokenizer ? Json{{"size", session.tokenizer->size()}} : Json()},
+      {"parameters", session.parameters.count()}};
   write_durably((request.folder / "manifest.json").string(), manifest.dump(2) + "\n");
+}
+
+void note_restart(const ManifestRequest& request, std::int64_t step, const Experiment& experiment,
+                  const Session& session, Registry& registry) {
+  std::vector<Pin> here = code_pins(experiment, registry);
+  if (session.dataset) {
+    for (Pin& pin : data_pins(session.dataset.get())) here.push_back(std::move(pin));
+  }
+  const std::vector<std::string> sentences = drift(pins_of(request.folder, true), here);
+  const std::string resolved = experiment.resolved().to_toml();
+  const std::string path = (request.folder / "manifest.json").string();
+  Json manifest = read_json(path);
+  const bool same_identity = manifest.value("identity", "") == experiment.identity();
+  if (sentences.empty() && same_identity) return;
+  for (const std::string& sentence : sentences) log_warning("going on, though ", sentence);
+  if (!same_identity) {
+    log_warning("going on with another configuration than this run began with");
+    write_durably((request.folder / "resolved.toml").string(), resolved);
+    manifest["identity"] = experiment.identity();
+  }
+  manifest["restarts"].push_back({{"step", step},
+                                  {"time", iso_time()},
+                                  {"arguments", request.arguments},
+                                  {"identity", experiment.identity()},
+                                  {"resolved_sha256", sha256(resolved)},
+                                  {"plugins", plugins_of(experiment, registry, request.folder)},
+                                  {"host", host_of(session)},
+                                  {"data", data_files(session)}});
+  write_durably(path, manifest.dump(2) + "\n");
 }
 
 ManifestNotes read_manifest(const std::filesystem::path& run) {

@@ -20,6 +20,11 @@ struct ManifestRequest {
 void write_manifest(const ManifestRequest& request, const Experiment& experiment,
                     const Session& session, Registry& registry);
 
+// A run that goes on at a step: where its host, plugins, data or configuration are others than the
+// manifest says, warns, naming both hashes, and notes them there under "restarts".
+void note_restart(const ManifestRequest& request, std::int64_t step, const Experiment& experiment,
+                  const Session& session, Registry& registry);
+
 // What a run's manifest notes for going on: the experiment's name, its identity and the working
 // folder.
 struct ManifestNotes {

@@ -5,6 +5,7 @@
 #include <lathe/base/signal.h>
 #include <lathe/learn/generation.h>
 #include <lathe/run/manifest.h>
+#include <lathe/run/pins.h>
 #include <lathe/run/run_folder.h>
 #include <lathe/run/state_files.h>
 
@@ -18,11 +19,12 @@ namespace {
 class Running {
  public:
   Running(const Experiment& experiment, Registry& registry, const RunRequest& request,
-          RunFolder& folder)
+          RunFolder& folder, const std::vector<Pin>& pinned)
       : experiment_(experiment),
         registry_(registry),
         request_(request),
         folder_(folder),
+        pinned_(pinned),
         checkpoint_(experiment.table("checkpoint")),
         sample_(experiment.table("sample")),
         found_(newest_trusted((folder.path() / "checkpoints").string())),
@@ -50,6 +52,7 @@ class Running {
   Registry& registry_;
   const RunRequest& request_;
   RunFolder& folder_;
+  const std::vector<Pin>& pinned_;
   CheckpointSettings checkpoint_;
   SampleSettings sample_;
   FoundCheckpoint found_;
@@ -64,28 +67,27 @@ class Running {
 };
 
 void Running::begin() {
+  const ManifestRequest manifest{.arguments = request_.arguments,
+                                 .folder = folder_.path(),
+                                 .work_folder = request_.work_folder};
+  if (!request_.locked.empty()) {
+    demand_pinned(pinned_, data_pins(session_.dataset.get()), request_.locked);
+  }
   // Before the first step, since a prompt may hold what the tokenizer does not know.
   for (const std::string& prompt : sample_.prompts) {
     prompts_.push_back(session_.tokenizer->encode(prompt));
   }
   if (found_) {
-    load_state(found_.path, trainer_, session_.parameters);
+    load_state(found_.path, trainer_, session_);
     // What was due at this step had been written before the checkpoint was.
     saved_ = sampled_ = trainer_.state.step;
     if (trainer_.state.best_step == saved_) folder_.checkpoints().mark_best(saved_);
+    note_restart(manifest, trainer_.state.step, experiment_, session_, registry_);
     log_info("going on from ", found_.path, " at step ", trainer_.state.step);
   } else {
     folder_.clear();  // of what a run that was killed before its first checkpoint has left
-    if (!session_.train.start.empty()) {
-      const std::string start = (request_.work_folder / session_.train.start).string();
-      load_weights(checkpoint_of(start, true), session_.parameters);
-      log_info("starting from the weights of ", start);
-    }
-    session_.tokenizer->save(folder_.path());
-    write_manifest({.arguments = request_.arguments,
-                    .folder = folder_.path(),
-                    .work_folder = request_.work_folder},
-                   experiment_, session_, registry_);
+    if (session_.tokenizer) session_.tokenizer->save(folder_.path());
+    write_manifest(manifest, experiment_, session_, registry_);
   }
   folder_.open(found_ ? std::optional(trainer_.state.step) : std::nullopt);
   write_status(folder_.path(), "running", trainer_.state.step);
@@ -96,8 +98,9 @@ void Running::describe() const {
   const TrainSettings& train = session_.train;
   log_info("run ", folder_.path().string());
   log_info(session_.backend->device(), "; model '", experiment_.plugin_of("model"), "' with ",
-           session_.parameters.count(), " parameters in ", train.precision, "; vocabulary of ",
-           session_.tokenizer->size());
+           session_.parameters.count(), " parameters in ", train.precision, "; ",
+           session_.tokenizer ? cat("vocabulary of ", session_.tokenizer->size())
+                              : cat("environment '", experiment_.plugin_of("environment"), "'"));
   log_info(train.steps, " steps of ", train.accumulation, " x ", train.batch, " x ", train.length,
            " tokens");
 }
@@ -152,6 +155,9 @@ void Running::report(const StepReport& step, Progress& progress) {
                                      {"train/rate", step.rate},
                                      {"train/tokens", state.tokens},
                                      {"speed/tokens_per_second", rate}};
+  if (const std::int64_t taken = session_.feed->actions_taken(); taken > 0) {
+    values.emplace_back("train/actions", static_cast<double>(taken));
+  }
   for (const Metric& metric : step.metrics) {
     if (metric.weight > 0) values.emplace_back("train/" + metric.name, metric.sum / metric.weight);
   }
@@ -183,7 +189,7 @@ void Running::evaluate() {
 
 void Running::save() {
   if (saved_ == trainer_.state.step) return;
-  const StateFiles state(trainer_, session_.parameters);
+  const StateFiles state(trainer_, session_);
   folder_.checkpoints().save(trainer_.state.step, state.files());
   saved_ = trainer_.state.step;
   write_status(folder_.path(), "running", trainer_.state.step);
@@ -220,6 +226,11 @@ void note_failure(const std::filesystem::path& folder, const char* reason) {
 
 RunResult run(const Experiment& experiment, Registry& registry, const RunRequest& request) {
   const std::filesystem::path path = request.folder.empty() ? experiment.folder() : request.folder;
+  std::vector<Pin> pinned;
+  if (!request.locked.empty()) {
+    pinned = pins_of(request.locked);
+    demand_pinned(pinned, code_pins(experiment, registry), request.locked);
+  }
   RunFolder folder(path, CheckpointSettings(experiment.table("checkpoint")).keep);
   if (request.again) folder.clear();
   const RunStatus status = read_status(path);
@@ -230,7 +241,7 @@ RunResult run(const Experiment& experiment, Registry& registry, const RunRequest
             .values = last_evaluation(path)};
   }
   try {
-    Running running(experiment, registry, request, folder);
+    Running running(experiment, registry, request, folder, pinned);
     return running.train();
   } catch (const std::exception& error) {
     note_failure(path, error.what());
