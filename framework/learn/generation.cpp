@@ -22,7 +22,6 @@ std::string_view name_of(Completion::Reason reason) {
 // One sequence that is being written.
 struct Generator::Row {
   std::vector<std::int32_t> context;  // tokens that the model sees, the newest last
-  std::int32_t cached = 0;            // how many of them are in the cache
   Completion completion;
   std::string bytes;      // decoded so far
   std::size_t shown = 0;  // of them, given to the listener
@@ -33,66 +32,14 @@ struct Generator::Row {
 Generator::Generator(const Model& model, const Parameters& parameters, const Tokenizer& tokenizer)
     : model_(model), parameters_(parameters), tokenizer_(tokenizer) {}
 
-namespace {
-// Rows of a cache as a cache of their own.
-KeyValueCache rows_of(const KeyValueCache& cache, std::int64_t begin, std::int64_t end) {
-  const auto window = [&](const Tensor& all) {
-    return Tensor(all.storage(), sliced(all.view(), 0, begin, end));
-  };
-  KeyValueCache part;
-  for (const LayerCache& layer : cache.layers) {
-    part.layers.push_back({window(layer.keys), window(layer.values)});
-  }
-  return part;
-}
-}  // namespace
-
-std::vector<float> Generator::forward(const std::vector<std::int32_t>& tokens, std::int64_t rows,
-                                      const std::vector<std::int32_t>& lengths,
-                                      KeyValueCache& cache) const {
-  const NoGradient silent;
-  const auto& backend = parameters_.backend();
-  const auto count = static_cast<std::int64_t>(tokens.size());
-  const std::int64_t length = count / rows;
-  std::vector<std::int32_t> positions(tokens.size());
-  for (std::int64_t n = 0; n < count; ++n) {
-    positions[static_cast<std::size_t>(n)] =
-        lengths[static_cast<std::size_t>(n / length)] + static_cast<std::int32_t>(n % length);
-  }
-  cache.lengths = Tensor::of<std::int32_t>(backend, {rows}, lengths);
-  ModelInput input;
-  input.tokens = Tensor::of<std::int32_t>(backend, {count}, tokens);
-  input.places.rows = rows;
-  input.places.length = length;
-  input.places.positions = Tensor::of<std::int32_t>(backend, {count}, positions);
-  input.places.cache = &cache;
-  const Tensor hidden = model_.hidden(input);
-  const Tensor by_row = hidden.reshape({rows, length, hidden.size(1)});
-  const Tensor last = contiguous(slice(by_row, 1, length - 1, length));
-  return model_.logits(last.reshape({rows, hidden.size(1)})).floats();
-}
-
-std::vector<float> Generator::prefill(const Row& row, std::int64_t number,
-                                      KeyValueCache& cache) const {
-  KeyValueCache own = rows_of(cache, number, number + 1);
-  return forward(row.context, 1, {0}, own);
-}
-
 // Before a token is appended: false when the context is full and the row must stop.
-bool Generator::make_room(Row& row, std::int64_t number, KeyValueCache& cache,
+bool Generator::make_room(Row& row, std::int64_t number, Decoder& decoder,
                           const GenerationOptions& options) const {
-  const std::int64_t capacity =
-      cache.layers.empty() ? model_.context() : cache.layers[0].keys.size(1);
-  if (row.cached < capacity) return true;
+  if (decoder.length(number) < decoder.capacity()) return true;
   if (options.overflow == "stop") return false;
-  const auto keep = static_cast<std::ptrdiff_t>(std::max<std::int64_t>(capacity / 2, 1));
-  row.context.erase(row.context.begin(), row.context.end() - keep);
-  if (row.context.size() > 1) {
-    KeyValueCache own = rows_of(cache, number, number + 1);
-    const std::vector<std::int32_t> before(row.context.begin(), row.context.end() - 1);
-    forward(before, 1, {0}, own);
-  }
-  row.cached = static_cast<std::int32_t>(row.context.size()) - 1;
+  const std::int64_t half = std::max<std::int64_t>(decoder.capacity() / 2, 1);
+  row.context.erase(row.context.begin(), row.context.end() - static_cast<std::ptrdiff_t>(half));
+  decoder.begin(number, std::span(row.context).first(row.context.size() - 1));
   return true;
 }
 
@@ -160,13 +107,11 @@ std::vector<Completion> Generator::complete(const std::vector<std::vector<std::i
     longest = std::max(longest, static_cast<std::int64_t>(prompt.size()));
   }
   const std::int64_t capacity = std::min(model_.context(), longest + options.tokens);
-  const Precision precision = parameters_.precision();
-  KeyValueCache cache =
-      model_.make_cache(parameters_.backend(), activation_type(precision), count, capacity);
-  const auto vocabulary = static_cast<std::size_t>(model_.head().shape[0]);
+  Decoder decoder(model_, parameters_, count, capacity);
 
   std::vector<Row> rows(prompts.size());
   std::vector<RandomStream> random;
+  std::vector<std::vector<std::int32_t>> contexts;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Row& row = rows[i];
     random.emplace_back(seed, "generate", i);
@@ -179,33 +124,32 @@ std::vector<Completion> Generator::complete(const std::vector<std::vector<std::i
       }
       row.context.erase(row.context.begin(), row.context.end() - capacity);
     }
-    const std::vector<float> logits = prefill(row, static_cast<std::int64_t>(i), cache);
-    row.cached = static_cast<std::int32_t>(row.context.size());
-    accept(row, logits, options, random[i], stream, i);
+    contexts.push_back(row.context);
   }
-
+  std::vector<float> logits = decoder.begin(contexts);
+  const std::size_t vocabulary = logits.size() / rows.size();
+  const auto accept_all = [&] {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (rows[i].done) continue;
+      accept(rows[i], std::span(logits).subspan(i * vocabulary, vocabulary), options, random[i],
+             stream, i);
+    }
+  };
+  accept_all();
   const auto working = [](const Row& row) { return !row.done; };
   while (std::any_of(rows.begin(), rows.end(), working)) {
     std::vector<std::int32_t> tokens;
-    std::vector<std::int32_t> lengths;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       Row& row = rows[i];
-      if (!row.done && !make_room(row, static_cast<std::int64_t>(i), cache, options)) {
+      if (!row.done && !make_room(row, static_cast<std::int64_t>(i), decoder, options)) {
         row.completion.reason = Completion::Reason::context;
         row.bytes += row.decoder->flush();
         row.done = true;
       }
-      // A finished row is kept company at place 0; what it computes is not looked at.
-      tokens.push_back(row.done ? 0 : row.context.back());
-      lengths.push_back(row.done ? 0 : row.cached);
+      tokens.push_back(row.done ? -1 : row.context.back());
     }
-    const std::vector<float> logits = forward(tokens, count, lengths, cache);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (rows[i].done) continue;
-      ++rows[i].cached;
-      accept(rows[i], std::span(logits).subspan(i * vocabulary, vocabulary), options, random[i],
-             stream, i);
-    }
+    logits = decoder.next(tokens);
+    accept_all();
   }
   std::vector<Completion> completions;
   for (Row& row : rows) {
@@ -216,10 +160,8 @@ std::vector<Completion> Generator::complete(const std::vector<std::vector<std::i
 }
 
 std::vector<float> Generator::next_logits(const std::vector<std::int32_t>& tokens) const {
-  const auto length = static_cast<std::int64_t>(tokens.size());
-  KeyValueCache cache =
-      model_.make_cache(parameters_.backend(), activation_type(parameters_.precision()), 1, length);
-  return forward(tokens, 1, {0}, cache);
+  Decoder decoder(model_, parameters_, 1, static_cast<std::int64_t>(tokens.size()));
+  return decoder.begin({tokens});
 }
 
 }  // namespace lathe

@@ -1,7 +1,7 @@
 // Writing text with a model, token by token, through a key-value cache.
 #pragma once
 
-#include <lathe/learn/model.h>
+#include <lathe/learn/decoder.h>
 #include <lathe/learn/sampling.h>
 #include <lathe/text/tokenizer.h>
 
@@ -41,11 +41,7 @@ class Generator {
  private:
   struct Row;
 
-  // Feeds tokens of one row or one token of every row; gives the logits of each row's last token.
-  std::vector<float> forward(const std::vector<std::int32_t>& tokens, std::int64_t rows,
-                             const std::vector<std::int32_t>& lengths, KeyValueCache& cache) const;
-  std::vector<float> prefill(const Row& row, std::int64_t number, KeyValueCache& cache) const;
-  bool make_room(Row& row, std::int64_t number, KeyValueCache& cache,
+  bool make_room(Row& row, std::int64_t number, Decoder& decoder,
                  const GenerationOptions& options) const;
   void accept(Row& row, std::span<const float> logits, const GenerationOptions& options,
               const RandomStream& random, const Listener& stream, std::size_t number) const;

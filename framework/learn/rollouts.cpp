@@ -21,12 +21,6 @@ Tensor wide_tensor(const Parameters& parameters, const Shape& shape,
   return Tensor::of<double>(parameters.backend(), shape, exact);
 }
 
-void demand_separate(const Space& observations, const Space& actions) {
-  if (observations.kind == Space::Kind::tokens || actions.kind == Space::Kind::tokens) {
-    fail("the environment shows tokens: its collector is that of texts");
-  }
-}
-
 void add(std::vector<Metric>& metrics, const char* name, double value) {
   for (Metric& metric : metrics) {
     if (metric.name != name) continue;
@@ -52,7 +46,6 @@ Collector::Collector(const FeedContext& context, std::int64_t rows)
       episodes_(index(rows)),
       returns_(index(rows)),
       lengths_(index(rows)) {
-  demand_separate(observations_, actions_space_);
   if (actions_space_.kind == Space::Kind::box) {
     actions_.numbers.resize(index(rows * actions_space_.size));
   } else {
@@ -331,7 +324,11 @@ void RolloutsFeed::open(const FeedContext& context) {
     fail("feed 'rollouts' acts in an environment: add [environment] use = \"...\"");
   }
   context_ = context;
-  collector_ = std::make_unique<Collector>(context, with_.environments);
+  if (context.make_environment(1)->observations().kind == Space::Kind::tokens) {
+    texts_ = std::make_unique<TextCollector>(context, with_.environments, with_.group);
+  } else {
+    collector_ = std::make_unique<Collector>(context, with_.environments);
+  }
   arena_ = std::make_unique<Arena>(context.parameters->backend());
   if (with_.environments * with_.steps < with_.minibatches) {
     fail("feed 'rollouts': ", with_.environments, " x ", with_.steps, " steps cannot be cut into ",
@@ -340,9 +337,8 @@ void RolloutsFeed::open(const FeedContext& context) {
 }
 
 void RolloutsFeed::collect() {
-  const ActingRule rule = context_.objective->acting(collector_->actions_taken());
-  collection_ = collector_->collect(with_.steps, rule);
-  metrics_ = std::exchange(collection_.metrics, {});
+  const ActingRule rule = context_.objective->acting(actions_taken());
+  collection_ = texts_ ? texts_->collect(rule) : collector_->collect(with_.steps, rule);
   const Arena::Step memory(*arena_, cat("prepare ", collection_.rows, "x", collection_.length));
   const NoGradient silent;
   context_.objective->prepare(collection_, {.model = context_.model,
@@ -351,31 +347,35 @@ void RolloutsFeed::collect() {
                                             .tokenizer = context_.tokenizer,
                                             .seed = context_.seed});
   collection_.prepared = true;
+  metrics_ = std::exchange(collection_.metrics, {});
   ++collections_;
   next_ = 0;
 }
 
-// Minibatch k of epoch e holds the places k n / K ... (k + 1) n / K of that epoch's permutation.
+// Minibatch k of epoch e holds the places (of texts: the rows) k n / K ... (k + 1) n / K of that
+// epoch's permutation.
 Batch RolloutsFeed::part(std::int64_t number) {
   const std::int64_t epoch = number / with_.minibatches;
-  const std::int64_t count = collection_.rows * collection_.length;
+  const std::int64_t count = texts_ ? collection_.rows : collection_.rows * collection_.length;
   const std::int64_t k = number % with_.minibatches;
   const RandomStream order(context_.seed, "minibatches",
                            static_cast<std::uint64_t>(collections_ * with_.epochs + epoch));
-  std::vector<std::int64_t> places;
+  std::vector<std::int64_t> chosen;
   for (std::int64_t i = k * count / with_.minibatches; i < (k + 1) * count / with_.minibatches;
        ++i) {
-    places.push_back(static_cast<std::int64_t>(
+    chosen.push_back(static_cast<std::int64_t>(
         permuted(order, static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(count))));
   }
-  return select_places(collection_, places);
+  return texts_ ? select_rows(collection_, chosen) : select_places(collection_, chosen);
 }
 
 Batch RolloutsFeed::evaluation() {
   Batch batch;
   batch.prepared = true;
   batch.experience.rewards = {0};
-  batch.metrics = collector_->play(context_.episodes, context_.objective->playing());
+  const ActingRule rule = context_.objective->playing();
+  batch.metrics =
+      texts_ ? texts_->play(context_.episodes, rule) : collector_->play(context_.episodes, rule);
   return batch;
 }
 
@@ -393,11 +393,14 @@ void RolloutsFeed::observe(const Batch&, const Loss& loss) {
   if (loss.stop) next_ = with_.epochs * with_.minibatches;
 }
 
-std::int64_t RolloutsFeed::actions_taken() const { return collector_->actions_taken(); }
+std::int64_t RolloutsFeed::actions_taken() const {
+  return texts_ ? texts_->actions_taken() : collector_->actions_taken();
+}
 
 void RolloutsFeed::save(State& state) const {
   State collector;
-  collector_->save(collector);
+  if (texts_) texts_->save(collector);
+  if (collector_) collector_->save(collector);
   state.put("collector", collector);
   state.put("collections", collections_);
   state.put("next", next_);
@@ -407,7 +410,8 @@ void RolloutsFeed::save(State& state) const {
 }
 
 void RolloutsFeed::load(const State& state) {
-  collector_->load(state.part("collector"));
+  if (texts_) texts_->load(state.part("collector"));
+  if (collector_) collector_->load(state.part("collector"));
   collections_ = state.integer("collections");
   next_ = state.integer("next");
   collection_ = load_batch(state.part("collection"));

@@ -4,6 +4,7 @@
 
 #include <lathe/learn/experience.h>
 #include <lathe/learn/feed.h>
+#include <lathe/learn/text_collector.h>
 
 #include <cstdint>
 #include <memory>
@@ -86,7 +87,8 @@ class RolloutsFeed final : public Feed {
 
   Options with_;
   FeedContext context_;
-  std::unique_ptr<Collector> collector_;
+  std::unique_ptr<Collector> collector_;  // one of the two, as the environment shows
+  std::unique_ptr<TextCollector> texts_;
   Batch collection_;
   std::vector<Metric> metrics_;   // of the collection, reported with its first batch
   std::int64_t collections_ = 0;  // made so far
