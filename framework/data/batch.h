@@ -4,6 +4,7 @@
 #include <lathe/data/metric.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace lathe {
@@ -41,6 +42,13 @@ struct Experience {
   std::vector<float> returns;            // [B, T] what values are drawn towards
 };
 
+// What was written in one row of a collection of texts, for people to read.
+struct Written {
+  std::string prompt;
+  std::string text;
+  double score = 0;
+};
+
 // B rows of T places; N = B T. Every array is row-major and filled by the feed.
 struct Batch {
   std::int64_t rows = 0;    // B
@@ -61,9 +69,10 @@ struct Batch {
   // row b is keyed by first_row + b, so that no cut into batches changes it.
   std::int64_t first_row = 0;
 
-  Experience experience;        // of feeds that act
-  std::vector<Metric> metrics;  // of feeds that act: returns, lengths, scores
-  bool prepared = false;        // Objective::prepare has seen what these rows were taken from
+  Experience experience;         // of feeds that act
+  std::vector<Metric> metrics;   // of feeds that act: returns, lengths, scores
+  std::vector<Written> written;  // [B] of feeds that write texts
+  bool prepared = false;         // Objective::prepare has seen what these rows were taken from
 };
 
 }  // namespace lathe
