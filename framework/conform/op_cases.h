@@ -90,8 +90,10 @@ template <Op op>
 std::vector<Case> cases();
 std::vector<Case> cases_of(Op op);
 
-// Each returns what failed, in words that name op, case, dtype, index and both values.
-std::vector<std::string> check_results(Op op, Backend& tested, Backend& reference);
+// Each returns what failed, in words that name op, case, dtype, index and both values. `most`
+// bounds how many cases are tried; 0: all.
+std::vector<std::string> check_results(Op op, Backend& tested, Backend& reference,
+                                       std::size_t most = 0);
 std::vector<std::string> check_same_bits(Op op, Backend& tested);
 std::vector<std::string> check_gradients(Op op, Backend& reference);
 
