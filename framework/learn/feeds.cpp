@@ -243,4 +243,52 @@ Batch PackedFeed::batch(std::int64_t number_of_batch) {
   return batch;
 }
 
+void PairsFeed::open(const FeedContext& context) {
+  demand_shape(context);
+  context_ = context;
+  pairs_ = context.dataset->size(context.split);
+  if (pairs_ == 0) {
+    fail("feed 'pairs': the dataset has no pairs in its ", name_of(context.split), " split");
+  }
+  const bool cut = with_.too_long == "cut";
+  for (std::int64_t i = 0; i < pairs_; ++i) {
+    for (const Example& example : {context.dataset->example(context.split, i),
+                                   context.dataset->rejected(context.split, i)}) {
+      const auto length = static_cast<std::int64_t>(example.tokens.size());
+      if (length > context.length && !cut) {
+        fail("feed 'pairs': ", name_of(context.split), " pair ", i, " has a response that ends at ",
+             "token ", length, ", past a row of ", context.length,
+             ": make rows longer or set too_long = \"cut\"");
+      }
+    }
+  }
+}
+
+std::int64_t PairsFeed::batches() const { return batches_of(pairs_, context_); }
+
+Batch PairsFeed::batch(std::int64_t number_of_batch) {
+  const RowRange range = rows_of_batch(number_of_batch, pairs_, context_);
+  std::vector<Example> examples;
+  std::vector<std::int64_t> numbers;
+  std::int64_t longest = 0;
+  for (std::int64_t i = 0; i < range.count; ++i) {
+    const std::int64_t row = range.first + i;
+    const std::int64_t pair = context_.shuffle ? shuffled(context_, row, pairs_) : row;
+    examples.push_back(context_.dataset->example(context_.split, pair));
+    examples.push_back(context_.dataset->rejected(context_.split, pair));
+    numbers.insert(numbers.end(), 2, pair);
+  }
+  const auto cut = [&](const Example& example) {
+    return std::min(static_cast<std::int64_t>(example.tokens.size()), context_.length);
+  };
+  for (const Example& example : examples) longest = std::max(longest, cut(example));
+  Batch batch = padding_batch(static_cast<std::int64_t>(examples.size()), longest);
+  for (std::size_t b = 0; b < examples.size(); ++b) {
+    place_example(batch, static_cast<std::int64_t>(b), 0, 0, examples[b], cut(examples[b]));
+  }
+  batch.examples = std::move(numbers);
+  batch.first_row = 2 * range.first;
+  return batch;
+}
+
 }  // namespace lathe

@@ -103,4 +103,25 @@ class PackedFeed final : public Feed {
   std::int64_t planned_epoch_ = -1;
 };
 
+// Preferences: rows 2i and 2i+1 are the chosen and the rejected response to the same prompt, so a
+// batch has 2 B rows. Each pair is seen once an epoch.
+class PairsFeed final : public Feed {
+ public:
+  struct Options : Keys {
+    std::string too_long =
+        key("too_long", "error", "a response longer than the row: stop, or cut off what is over",
+            one_of({"error", "cut"}));
+  };
+  explicit PairsFeed(const Config& config) : with_(config) {}
+
+  void open(const FeedContext& context) override;
+  std::int64_t batches() const override;
+  Batch batch(std::int64_t number) override;
+
+ private:
+  Options with_;
+  FeedContext context_;
+  std::int64_t pairs_ = 0;
+};
+
 }  // namespace lathe

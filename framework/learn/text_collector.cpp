@@ -124,6 +124,9 @@ Batch TextCollector::write(const std::vector<std::uint64_t>& numbers, const Acti
     }
   }
   Batch batch = assembled(episodes);
+  for (const std::uint64_t number : numbers) {
+    batch.experience.groups.push_back(static_cast<std::int64_t>(number));
+  }
   environment_->settle(batch);
   Metric returns{"return", 0, static_cast<double>(rows_)};
   Metric lengths{"length", 0, static_cast<double>(rows_)};
@@ -142,12 +145,8 @@ Batch TextCollector::collect(const ActingRule& rule) {
   }
   const RandomStream random(context_.seed, context_.stream,
                             static_cast<std::uint64_t>(collections_));
-  Batch batch = write(numbers, rule, random);
-  for (const std::uint64_t number : numbers) {
-    batch.experience.groups.push_back(static_cast<std::int64_t>(number));
-  }
   ++collections_;
-  return batch;
+  return write(numbers, rule, random);
 }
 
 std::vector<Metric> TextCollector::play(std::int64_t count, const ActingRule& rule) {
