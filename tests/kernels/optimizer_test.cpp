@@ -147,6 +147,36 @@ TEST(Optimizer, BitsDoNotDependOnThreads) {
   });
 }
 
+// A shadow too large for the caches goes another way to memory, if it lies well.
+TEST(Optimizer, ALargeShadowIsTheRoundedParameter) {
+  const std::size_t large = (std::size_t{4} << 20) + 77;
+  std::vector<float> start(large), gradient(large);
+  for (std::size_t i = 0; i < large; ++i) {
+    start[i] = static_cast<float>(i % 1999) * 1e-3f - 1;
+    gradient[i] = static_cast<float>(i % 1777) * 1e-3f - 0.9f;
+  }
+  std::vector<std::vector<float>> parameters;
+  std::vector<bf16> shadow(large + 32);
+  for (const std::size_t begin : {std::size_t{0}, std::size_t{1}}) {
+    bf16* at = shadow.data();
+    while (reinterpret_cast<std::uintptr_t>(at) % 64 != 0) ++at;
+    at += begin;
+    std::fill(shadow.begin(), shadow.end(), bf16(77.0f));
+    std::vector<float> p = start, m(large, 0.0f), v(large, 0.0f);
+    adamw({{.count = large, .parameter = p.data(), .gradient = gradient.data(), .shadow = at},
+           m.data(),
+           v.data()});
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < large; ++i) wrong += at[i].bits != bf16(p[i]).bits;
+    EXPECT_EQ(wrong, 0U);
+    EXPECT_EQ(at[large].bits, bf16(77.0f).bits);
+    parameters.push_back(std::move(p));
+  }
+  EXPECT_EQ(parameters[0], parameters[1]);
+  // By hand: the first step is the rate against the sign of the gradient.
+  EXPECT_NEAR(parameters[0][5], start[5] + 1e-3f, 1e-7f);
+}
+
 TEST(Optimizer, ImpossibleSettingsAreRefused) {
   EXPECT_THROW(adamw({.step = 0}), Error);
   EXPECT_THROW(sgd({.momentum = 0.9}), Error);

@@ -45,16 +45,24 @@ static inline __attribute__((always_inline)) void each_vector_of_four(std::size_
   if (i < end) body(i, end - i, 0);
 }
 
-// body(index, whole or number of lanes) over a flat buffer, in parallel by fixed blocks.
-template <class Body>
+// body(index, whole or number of lanes) over a flat buffer, in parallel by fixed blocks; the thread
+// that did a block calls after_block().
+template <class Body, class After>
 static inline __attribute__((always_inline)) void each_vector_parallel(std::size_t count,
-                                                                       const Body& body) {
+                                                                       const Body& body,
+                                                                       const After& after_block) {
   const std::size_t blocks = blocks_of(count, flat_block);
 #pragma omp parallel for schedule(static) if (count >= parallel_from)
   for (std::size_t block = 0; block < blocks; ++block) {
     const std::size_t begin = block * flat_block;
     each_vector(begin, begin + flat_block < count ? begin + flat_block : count, body);
+    after_block();
   }
+}
+template <class Body>
+static inline __attribute__((always_inline)) void each_vector_parallel(std::size_t count,
+                                                                       const Body& body) {
+  each_vector_parallel(count, body, [] {});
 }
 
 // Four accumulators and the order in which they become one.

@@ -21,6 +21,25 @@ static inline __attribute__((always_inline)) void put_parameter(const StepBuffer
   if (b.shadow != nullptr) store(b.shadow + i, value, n);
 }
 
+// The same with a shadow that goes past the caches.
+LATHE_INLINE void put_parameter_streaming(const StepBuffers& b, std::size_t i, vfloat value,
+                                          whole n) {
+  store(b.parameter + i, value, n);
+  stream(b.shadow + i, value);
+}
+LATHE_INLINE void put_parameter_streaming(const StepBuffers& b, std::size_t i, vfloat value,
+                                          std::size_t n) {
+  put_parameter(b, i, value, n);
+}
+
+// Whether nothing of the shadow would be left in a cache when the step is over: then fetching its
+// lines only to overwrite them is a waste.
+LATHE_INLINE bool streams_shadow(const StepBuffers& b) {
+  constexpr std::size_t beyond_caches = std::size_t{4} << 20;
+  return b.shadow != nullptr && b.count >= beyond_caches &&
+         reinterpret_cast<std::uintptr_t>(b.shadow) % 32 == 0;
+}
+
 LATHE_INLINE vfloat sign(vfloat x) {
   const vfloat zero = broadcast(0);
   const vfloat one = broadcast(1);
@@ -28,21 +47,37 @@ LATHE_INLINE vfloat sign(vfloat x) {
   return select(less(zero, x), one, negative);
 }
 
+// One vector of AdamW: updates the moments and returns the parameter.
+template <class Count>
+static inline __attribute__((always_inline)) vfloat adamw_at(const AdamWTask& a, std::size_t i,
+                                                             Count n) {
+  const vfloat g = take_gradient(a.buffers, i, n);
+  vfloat m = load(a.first + i, n);
+  m = fma(broadcast(a.one_minus_beta1), g - m, m);
+  store(a.first + i, m, n);
+  const vfloat v =
+      fma(broadcast(a.one_minus_beta2) * g, g, broadcast(a.beta2) * load(a.second + i, n));
+  store(a.second + i, v, n);
+  const vfloat divisor = fma(sqrt(v), broadcast(a.second_scale), broadcast(a.epsilon));
+  const vfloat p = load(a.buffers.parameter + i, n) * broadcast(a.shrink);
+  return p - broadcast(a.step_size) * m / divisor;
+}
+
 }  // namespace
 
 void adamw(const AdamWTask& task) {
-  each_vector_parallel(task.buffers.count, [a = task](std::size_t i, auto n) {
-    const vfloat g = take_gradient(a.buffers, i, n);
-    vfloat m = load(a.first + i, n);
-    m = fma(broadcast(a.one_minus_beta1), g - m, m);
-    store(a.first + i, m, n);
-    const vfloat v =
-        fma(broadcast(a.one_minus_beta2) * g, g, broadcast(a.beta2) * load(a.second + i, n));
-    store(a.second + i, v, n);
-    const vfloat divisor = fma(sqrt(v), broadcast(a.second_scale), broadcast(a.epsilon));
-    const vfloat p = load(a.buffers.parameter + i, n) * broadcast(a.shrink);
-    put_parameter(a.buffers, i, p - broadcast(a.step_size) * m / divisor, n);
-  });
+  if (!streams_shadow(task.buffers)) {
+    each_vector_parallel(task.buffers.count, [a = task](std::size_t i, auto n) {
+      put_parameter(a.buffers, i, adamw_at(a, i, n), n);
+    });
+    return;
+  }
+  each_vector_parallel(
+      task.buffers.count,
+      [a = task](std::size_t i, auto n) {
+        put_parameter_streaming(a.buffers, i, adamw_at(a, i, n), n);
+      },
+      [] { finish_streams(); });
 }
 
 void sgd(const SgdTask& task) {

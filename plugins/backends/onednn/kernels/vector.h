@@ -290,6 +290,12 @@ LATHE_INLINE vfloat load(const bf16* from) {
 LATHE_INLINE void store(bf16* to, vfloat x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), narrow(x));
 }
+// To memory past the caches, for what is not read again soon: the line is not fetched first. `to`
+// is a multiple of 32 bytes. Other threads see it after finish_streams() of this thread.
+LATHE_INLINE void stream(bf16* to, vfloat x) {
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(to), narrow(x));
+}
+LATHE_INLINE void finish_streams() { _mm_sfence(); }
 
 // One element; bf16's own members are not used, since they could be emitted out of line.
 LATHE_INLINE float scalar(const float* from) { return *from; }
