@@ -234,6 +234,39 @@ TEST_P(GemmOn, has_rows_that_do_not_depend_on_their_number) {
   }
 }
 
+TEST_P(GemmOn, has_the_same_bits_past_the_caches) {
+  const std::int64_t m = 700, n = 784, k = 34;  // 2.2 MB, the last panel of columns half full
+  for (const std::int64_t gap : {std::int64_t{0}, std::int64_t{3}}) {  // with 3, lines are cut
+    for (const DType type : {DType::f32, DType::bf16}) {
+      Matrix a(m, k, type, true), b(k, n, type), warm(m, n, DType::f32, false, gap);
+      Matrix cold(m, n, DType::f32, false, gap);
+      cold.singles.resize(cold.singles.size() + 16, std::nanf(""));
+      a.fill([&] { return normal(); });
+      b.fill([&] { return normal(); });
+      multiply(product_of(a, b, warm));
+      Gemm product = product_of(a, b, cold);
+      auto* lines = static_cast<float*>(product.c);
+      while (reinterpret_cast<std::uintptr_t>(lines) % 64 != 0) ++lines;
+      product.c = lines;
+      product.c_is_cold = true;
+      multiply(product);
+      const std::ptrdiff_t shift = lines - cold.singles.data();
+      EXPECT_EQ(cold.written(), m * n);
+      std::rotate(cold.singles.begin(), cold.singles.begin() + shift, cold.singles.end());
+      ASSERT_EQ(bits_of(cold), bits_of(warm)) << "gap " << gap;
+
+      std::rotate(cold.singles.begin(), cold.singles.end() - shift, cold.singles.end());
+      product.add = true;  // what is there counts, cold or not
+      multiply(product);
+      Gemm twice = product_of(a, b, warm);
+      twice.add = true;
+      multiply(twice);
+      std::rotate(cold.singles.begin(), cold.singles.begin() + shift, cold.singles.end());
+      ASSERT_EQ(bits_of(cold), bits_of(warm)) << "added, gap " << gap;
+    }
+  }
+}
+
 TEST_P(GemmOn, may_be_split_over_k) {
   for (const std::int64_t m : {1, 60}) {
     for (const DType type : {DType::f32, DType::bf16}) {

@@ -46,8 +46,8 @@ void OnednnBackend::head_gradients(const View& x, const View& weight, std::int64
       dense_view(const_cast<void*>(dlogits), x.dtype, {end - begin, weight.shape[0]});
   if (dx) matmul(gradient, weight, Target{sliced(dx.view, 0, begin, end), dx.add});
   if (dweight) {
-    matmul(transposed(gradient, 0, 1), sliced(x, 0, begin, end),
-           Target{dweight.view, dweight.add || begin > 0});
+    multiply(transposed(gradient, 0, 1), sliced(x, 0, begin, end),
+             Target{dweight.view, dweight.add || begin > 0}, true);
   }
 }
 

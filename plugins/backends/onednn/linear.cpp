@@ -45,6 +45,10 @@ void OnednnBackend::product(const kernels::Gemm& gemm) {
 }
 
 void OnednnBackend::matmul(const View& a, const View& b, const Target& y) {
+  multiply(a, b, y, false);
+}
+
+void OnednnBackend::multiply(const View& a, const View& b, const Target& y, bool cold) {
   const int rank = a.shape.rank();
   const bool fits = is_matrix(a) && is_matrix(b) && a.dtype == b.dtype &&
                     (y.view.stride(-1) == 1 || y.view.shape[-1] == 1);
@@ -62,7 +66,7 @@ void OnednnBackend::matmul(const View& a, const View& b, const Target& y) {
     copy(a, left);
     copy(b, right);
     if (y.add) copy(y.view, result);
-    matmul(left, right, Target{result, y.add});
+    multiply(left, right, Target{result, y.add}, false);
     copy(result, y.view);
     return;
   }
@@ -81,7 +85,8 @@ void OnednnBackend::matmul(const View& a, const View& b, const Target& y) {
                      .c_row = y.view.stride(-2),
                      .ab_type = a.dtype,
                      .c_type = y.view.dtype,
-                     .add = y.add};
+                     .add = y.add,
+                     .c_is_cold = cold};
   std::int64_t batches = 1;
   for (int axis = 0; axis < rank - 2; ++axis) batches *= a.shape[axis];
   const auto moved = [&](const View& view, std::int64_t batch) {
@@ -166,7 +171,7 @@ void OnednnBackend::linear_gradient(const LinearGradients& arguments) {
                          .out = bias});
   }
   if (arguments.dx) matmul(dy, weight, arguments.dx);
-  if (arguments.dweight) matmul(transposed(dy, 0, 1), x, arguments.dweight);
+  if (arguments.dweight) multiply(transposed(dy, 0, 1), x, arguments.dweight, true);
 }
 
 }  // namespace lathe

@@ -81,6 +81,8 @@ class OnednnBackend final : public Backend {
 
  private:
   void product(const kernels::Gemm& gemm);
+  // matmul; `cold`: nobody reads y soon.
+  void multiply(const View& a, const View& b, const Target& y, bool cold);
   kernels::Gemm logits_product(const View& x, const View& weight, std::int64_t begin,
                                std::int64_t end, void* logits) const;
   void head_gradients(const View& x, const View& weight, std::int64_t begin, std::int64_t end,

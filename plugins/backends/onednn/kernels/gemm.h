@@ -34,6 +34,7 @@ struct Gemm {
   void* before = nullptr;  // [M,N] of c_type, row stride c_row: the value before `activation`
   const void* residual = nullptr;  // [M,N] of c_type, row stride residual_row; added last
   std::int64_t residual_row = 0;
+  bool c_is_cold = false;  // nobody reads C soon, so that a large one is written past the caches
 };
 
 // Runs with the best instruction set of this machine on OpenMP threads (omp_get_max_threads();

@@ -11,13 +11,12 @@
 
 namespace lathe::kernels::LATHE_ISA::matrix {
 
+constexpr std::int64_t direct_columns = 16;  // of B at a time: one vector of sums for each row of A
+
 #if defined(__AVX512F__)
 
 constexpr int direct_rows = 8;              // of A, at most
-constexpr std::int64_t fetch_bytes = 1024;  // how far ahead of its use a line is fetched
-
-// Groups of 16 columns at a time: enough chains to hide the latency of a multiply-add.
-constexpr int direct_groups(int rows) { return rows <= 4 ? 4 : 2; }
+constexpr std::int64_t fetch_bytes = 1536;  // how far ahead of its use a line is fetched
 
 template <class Kind>
 constexpr bool reads_directly = sizeof(typename Kind::Element) * Kind::elements_per_unit == 4;
@@ -33,32 +32,30 @@ static inline void load_units(const char* at, std::int64_t step, Vector (&units)
   transpose(units);
 }
 
-// C[0 .. rows)[column .. column + 16 groups), each element one chain over all of k. `a` and `b`
-// have a k_step of 1.
-template <class Kind, int rows, int groups>
+// C[0 .. rows)[column .. column + 16), each element one chain over all of k. `a` and `b` have a
+// k_step of 1. Sixteen lines at a time and no more: they lie together in memory, and the processor
+// fetches few streams faster than many. Lines are fetched into the L2, since the few buffers for
+// misses of the L1 are needed by the loads.
+template <class Kind, int rows>
 static void multiply_direct(const Gemm& product, const Operand<Kind>& a, const Operand<Kind>& b,
                             std::int64_t column) {
-  constexpr int width = 16 * groups;
   constexpr std::int64_t unit_bytes = 4, block_bytes = 64;
   constexpr auto element_bytes = static_cast<std::int64_t>(sizeof(typename Kind::Element));
-  const Place place{0, column, rows, width};
-  alignas(64) float sums[rows * width];
-  Vector total[groups][rows];
-  if (product.add) read_result(product, place, sums, width);
-#pragma GCC unroll 4
-  for (int g = 0; g < groups; ++g) {
+  const Place place{0, column, rows, static_cast<int>(direct_columns)};
+  alignas(64) float sums[rows * direct_columns];
+  Vector total[rows];
+  if (product.add) read_result(product, place, sums, direct_columns);
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) {
-      total[g][r] = product.add ? load_vector(sums + r * width + 16 * g) : zero_vector();
-    }
+  for (int r = 0; r < rows; ++r) {
+    total[r] = product.add ? load_vector(sums + r * direct_columns) : zero_vector();
   }
-  const auto add_unit = [&](int g, Vector unit, const char* a_at, std::int64_t a_step)
+  const auto add_unit = [&](Vector unit, const char* a_at, std::int64_t a_step)
       __attribute__((always_inline)) {
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) {
       float value;
       __builtin_memcpy(&value, a_at + r * a_step, sizeof(value));
-      total[g][r] = Kind::multiply(value, unit, total[g][r]);
+      total[r] = Kind::multiply(value, unit, total[r]);
     }
   };
   const char* a_at = reinterpret_cast<const char*>(a.at);
@@ -69,46 +66,35 @@ static void multiply_direct(const Gemm& product, const Operand<Kind>& a, const O
   for (; at + block_bytes <= bytes; at += block_bytes) {
     // Beyond the end of a line, the lines of the next columns begin.
     std::int64_t ahead = at + fetch_bytes;
-    if (ahead >= bytes) ahead += width * b_step - bytes;
-#pragma GCC unroll 4
-    for (int g = 0; g < groups; ++g) {
-      const char* lines = b_at + 16 * g * b_step;
+    if (ahead >= bytes) ahead += direct_columns * b_step - bytes;
 #pragma GCC unroll 16
-      for (int line = 0; line < 16; ++line) {
-        _mm_prefetch(lines + line * b_step + ahead, _MM_HINT_T1);
-      }
-      Vector units[16];
-      load_units(lines + at, b_step, units);
-#pragma GCC unroll 16
-      for (int u = 0; u < 16; ++u) add_unit(g, units[u], a_at + at + u * unit_bytes, a_step);
+    for (int line = 0; line < 16; ++line) {
+      _mm_prefetch(b_at + line * b_step + ahead, _MM_HINT_T1);
     }
+    Vector units[16];
+    load_units(b_at + at, b_step, units);
+#pragma GCC unroll 16
+    for (int u = 0; u < 16; ++u) add_unit(units[u], a_at + at + u * unit_bytes, a_step);
   }
   if (at < bytes) {  // the last units, the very last perhaps half full
-    alignas(64) char a_rest[rows * block_bytes] = {}, b_rest[width * block_bytes] = {};
+    alignas(64) char a_rest[rows * block_bytes] = {}, b_rest[direct_columns * block_bytes] = {};
     const auto size = static_cast<std::size_t>(bytes - at);
     for (int r = 0; r < rows; ++r) {
       __builtin_memcpy(a_rest + r * block_bytes, a_at + r * a_step + at, size);
     }
-    for (int i = 0; i < width; ++i) {
+    for (int i = 0; i < direct_columns; ++i) {
       __builtin_memcpy(b_rest + i * block_bytes, b_at + i * b_step + at, size);
     }
-#pragma GCC unroll 4
-    for (int g = 0; g < groups; ++g) {
-      Vector units[16];
-      load_units(b_rest + 16 * g * block_bytes, block_bytes, units);
+    Vector units[16];
+    load_units(b_rest, block_bytes, units);
 #pragma GCC unroll 16
-      for (int u = 0; u < 16; ++u) {
-        if (at + u * unit_bytes < bytes)
-          add_unit(g, units[u], a_rest + u * unit_bytes, block_bytes);
-      }
+    for (int u = 0; u < 16; ++u) {
+      if (at + u * unit_bytes < bytes) add_unit(units[u], a_rest + u * unit_bytes, block_bytes);
     }
   }
-#pragma GCC unroll 4
-  for (int g = 0; g < groups; ++g) {
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) store_vector(sums + r * width + 16 * g, total[g][r]);
-  }
-  finish(product, place, sums, width);
+  for (int r = 0; r < rows; ++r) store_vector(sums + r * direct_columns, total[r]);
+  finish(product, place, sums, direct_columns);
 }
 
 template <class Kind>
@@ -117,11 +103,10 @@ using Direct = void (*)(const Gemm&, const Operand<Kind>&, const Operand<Kind>&,
 // The kernel for a number of rows, 1 .. direct_rows.
 template <class Kind>
 static Direct<Kind> direct_for(std::int64_t rows) {
-  static constexpr Direct<Kind> table[] = {
-      multiply_direct<Kind, 1, direct_groups(1)>, multiply_direct<Kind, 2, direct_groups(2)>,
-      multiply_direct<Kind, 3, direct_groups(3)>, multiply_direct<Kind, 4, direct_groups(4)>,
-      multiply_direct<Kind, 5, direct_groups(5)>, multiply_direct<Kind, 6, direct_groups(6)>,
-      multiply_direct<Kind, 7, direct_groups(7)>, multiply_direct<Kind, 8, direct_groups(8)>};
+  static constexpr Direct<Kind> table[] = {multiply_direct<Kind, 1>, multiply_direct<Kind, 2>,
+                                           multiply_direct<Kind, 3>, multiply_direct<Kind, 4>,
+                                           multiply_direct<Kind, 5>, multiply_direct<Kind, 6>,
+                                           multiply_direct<Kind, 7>, multiply_direct<Kind, 8>};
   return table[rows - 1];
 }
 

@@ -77,6 +77,15 @@ struct Shared {
   }
 };
 
+// Whether whole lines of C go past the caches. Fetching a line only to overwrite it costs as much
+// memory traffic as writing it.
+static inline bool streams(const Gemm& product) {
+  constexpr std::int64_t large = std::int64_t{2} << 20;  // bytes: no L2 keeps it
+  constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(float));
+  return product.c_is_cold && !product.add && product.m * product.n * 4 >= large &&
+         product.c_row % line == 0 && reinterpret_cast<std::uintptr_t>(product.c) % 64 == 0;
+}
+
 // One stretch of k for one tile. `sums` holds the tile between stretches, all panel_columns wide.
 template <class Kind>
 static void multiply_tile(const Gemm& product, const Place& place, bool is_first, bool is_last,
@@ -100,7 +109,8 @@ static void multiply_tile(const Gemm& product, const Place& place, bool is_first
                             (place.row * product.c_row + place.column + panel_columns) * size,
             (from_sums ? sums_row : product.c_row) * (from_sums ? 4 : size),
             reinterpret_cast<const char*>(next_a),
-            max_rows * 4 / tile_columns};
+            max_rows * 4 / tile_columns,
+            false};
   if (is_first && !product.add) {
     tile.from = nullptr;
   } else if (is_first && in_c) {
@@ -114,6 +124,11 @@ static void multiply_tile(const Gemm& product, const Place& place, bool is_first
   if (is_last) {
     tile.to = plain ? c : buffer;
     tile.to_row = plain ? product.c_row : panel_columns;
+    tile.stream = plain && is_first && streams(product);
+    if (tile.stream) {  // fetch what follows in A instead
+      tile.next = tile.next_a;
+      tile.next_row = 0;
+    }
   }
   micro_for<Kind>(place.rows)(units, a, b, tile);
   if (is_last && !plain) finish(product, place, buffer, panel_columns);
@@ -279,29 +294,26 @@ struct FewRows : Shared<Kind> {
     }
   }
 
-  // Columns from the left that need no packing, and how many of them are one piece of work.
-  std::int64_t direct_columns = 0, direct_piece = 1;
+  // Columns from the left that need no packing, 16 to a group. A piece of work is a stretch of
+  // them, so that what a thread fetches ahead is its own.
+  std::int64_t direct_groups = 0, direct_pieces = 0;
 
   void plan_direct() {
 #if defined(__AVX512F__)
     const Gemm& of = this->product;
     const bool along = this->a_operand.k_step == 1 && this->b_operand.k_step == 1;
     if (!reads_directly<Kind> || !along || of.m > direct_rows || of.k == 0) return;
-    const std::int64_t width = 16 * direct_groups(static_cast<int>(of.m));
-    const std::int64_t count = of.n / width;
-    if (count == 0) return;
-    direct_columns = count * width;
-    direct_piece = width * ceiling(count, this->threads > 1 ? 8 * this->threads : 1);
+    direct_groups = of.n / direct_columns;
+    direct_pieces = smaller(direct_groups, this->threads);
 #endif
   }
   void multiply_piece([[maybe_unused]] std::int64_t piece) const {
 #if defined(__AVX512F__)
     if constexpr (reads_directly<Kind>) {
-      const std::int64_t width = 16 * direct_groups(static_cast<int>(this->product.m));
-      const std::int64_t end = smaller((piece + 1) * direct_piece, direct_columns);
+      const std::int64_t end = (piece + 1) * direct_groups / direct_pieces;
       const Direct<Kind> multiply_columns = direct_for<Kind>(this->product.m);
-      for (std::int64_t column = piece * direct_piece; column < end; column += width) {
-        multiply_columns(this->product, this->a_operand, this->b_operand, column);
+      for (std::int64_t group = piece * direct_groups / direct_pieces; group < end; ++group) {
+        multiply_columns(this->product, this->a_operand, this->b_operand, group * direct_columns);
       }
     }
 #endif
@@ -309,9 +321,9 @@ struct FewRows : Shared<Kind> {
 
   void work() {
     std::int64_t mine = this->next();
-    const std::int64_t direct_pieces = ceiling(direct_columns, direct_piece);
     for (; mine < direct_pieces; mine = this->next()) multiply_piece(mine);
-    if (direct_columns == this->product.n) return;
+    const std::int64_t first_column = direct_groups * direct_columns;
+    if (first_column == this->product.n) return;
     mine -= direct_pieces;
     const std::int64_t a_panels = ceiling(this->product.m, max_rows);
     const std::int64_t pieces = own_a ? a_panels * depth.count : 0;
@@ -323,9 +335,9 @@ struct FewRows : Shared<Kind> {
     }
     if (own_a) this->wait_for_all();
     float* panel = own + own_size * (this->threads > 1 ? omp_get_thread_num() : 0);
-    const std::int64_t end = pieces + ceiling(this->product.n - direct_columns, panel_columns);
+    const std::int64_t end = pieces + ceiling(this->product.n - first_column, panel_columns);
     for (; mine < end; mine = this->next() - direct_pieces) {
-      multiply(direct_columns + (mine - pieces) * panel_columns, panel,
+      multiply(first_column + (mine - pieces) * panel_columns, panel,
                panel + few_rows_depth * panel_columns);
     }
   }
@@ -334,11 +346,15 @@ struct FewRows : Shared<Kind> {
 template <class Work>
 static void run(const Gemm& product) {
   Work shared(product);
-  if (shared.threads == 1) {
+  const auto work = [&] {
     shared.work();
+    if (streams(product)) _mm_sfence();  // so that all threads see what this one has written
+  };
+  if (shared.threads == 1) {
+    work();
   } else {
 #pragma omp parallel num_threads(shared.threads)
-    shared.work();
+    work();
   }
 }
 

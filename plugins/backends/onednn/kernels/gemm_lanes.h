@@ -21,6 +21,7 @@ static inline Vector load_vector(const float* at, int lanes) {
   return _mm512_maskz_loadu_ps(first(lanes), at);
 }
 static inline void store_vector(float* at, Vector value) { _mm512_storeu_ps(at, value); }
+static inline void stream_vector(float* at, Vector value) { _mm512_stream_ps(at, value); }
 static inline void store_vector(float* at, Vector value, int lanes) {
   _mm512_mask_storeu_ps(at, first(lanes), value);
 }
@@ -103,6 +104,7 @@ static inline Vector load_vector(const float* at, int lanes) {
   return lanes == 8 ? _mm256_loadu_ps(at) : _mm256_maskload_ps(at, first(lanes));
 }
 static inline void store_vector(float* at, Vector value) { _mm256_storeu_ps(at, value); }
+static inline void stream_vector(float* at, Vector value) { _mm256_stream_ps(at, value); }
 static inline void store_vector(float* at, Vector value, int lanes) {
   _mm256_maskstore_ps(at, first(lanes), value);
 }

@@ -22,6 +22,7 @@ struct Tile {
   std::int64_t next_row;  // in bytes
   const char* next_a;
   std::int64_t next_a_step;
+  bool stream;  // `to` is written past the caches: whole lines, so nothing of it is fetched
 };
 
 template <class Kind, int rows>
@@ -55,6 +56,14 @@ static void micro(std::int64_t units, const float* a, const float* b, const Tile
     _mm_prefetch(next_a, _MM_HINT_T1);
     next_a += next_a_step;
     step();
+  }
+  if (tile.stream) {
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+      stream_vector(tile.to + r * tile.to_row, left[r]);
+      stream_vector(tile.to + r * tile.to_row + lane_count, right[r]);
+    }
+    return;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r) {
