@@ -1,6 +1,7 @@
 #include <lathe/nn/parameter.h>
 
 #include <lathe/base/threads.h>
+#include <lathe/nn/orthogonal.h>
 
 #include <algorithm>
 
@@ -62,15 +63,25 @@ void initialise(const Parameter& parameter, std::uint64_t seed) {
   std::vector<T> values(static_cast<std::size_t>(parameter.shape.count()));
   const Initial& initial = parameter.initial;
   const RandomStream random(seed, "initial/" + parameter.name);
+  std::vector<double> orthogonal;
+  if (initial.kind == Initial::Kind::orthogonal) {
+    if (parameter.shape.rank() != 2) {
+      fail("parameter '", parameter.name, "' of shape ", parameter.shape.text(),
+           " is to begin orthogonal, which only a matrix can be");
+    }
+    orthogonal = random_orthogonal(parameter.shape[0], parameter.shape[1], random);
+  }
   parallel_for(parameter.shape.count(), 4096, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const auto index = static_cast<std::uint64_t>(i);
       double value = 0;
       if (initial.kind == Initial::Kind::ones) value = 1;
+      if (initial.kind == Initial::Kind::constant) value = initial.scale;
       if (initial.kind == Initial::Kind::normal) value = initial.scale * random.normal(index);
       if (initial.kind == Initial::Kind::uniform) {
         value = initial.scale * (2 * random.uniform53(index) - 1);
       }
+      if (initial.kind == Initial::Kind::orthogonal) value = initial.scale * orthogonal[index];
       values[static_cast<std::size_t>(i)] = static_cast<T>(static_cast<float>(value));
     }
   });

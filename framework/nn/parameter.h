@@ -25,13 +25,24 @@ DType activation_type(Precision precision);
 
 // How a parameter begins. The values depend on the seed and the parameter's name alone.
 struct Initial {
-  enum class Kind : std::uint8_t { zeros, ones, normal, uniform } kind = Kind::zeros;
-  double scale = 0;  // standard deviation, or half width of the interval around 0
+  enum class Kind : std::uint8_t {
+    zeros,
+    ones,
+    constant,
+    normal,
+    uniform,
+    orthogonal
+  } kind = Kind::zeros;
+  double scale = 0;  // value, standard deviation, half width of the interval around 0, or gain
 
   static Initial zeros() { return {}; }
   static Initial ones() { return {Kind::ones, 0}; }
   static Initial normal(double deviation) { return {Kind::normal, deviation}; }
   static Initial uniform(double bound) { return {Kind::uniform, bound}; }
+  static Initial constant(double value) { return {Kind::constant, value}; }
+  // gain times a random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al.,
+  // 2014).
+  static Initial orthogonal(double gain) { return {Kind::orthogonal, gain}; }
 };
 
 struct Parameter {
