@@ -8,7 +8,8 @@
 //   width = 768
 //
 // The other options turn it, one at a time, into what came after: RMSNorm, rotary positions,
-// SwiGLU, grouped-query heads, an untied head, no biases.
+// SwiGLU, grouped-query heads, an untied head, no biases. Objectives that need state values (or a
+// score, as reward models do) give it a second head: a linear map of the last hidden state.
 #include <lathe/learn/model.h>
 #include <lathe/plugin/plugin.h>
 
@@ -49,12 +50,18 @@ class Gpt final : public Model {
                            "standard deviation of the initial weights; / sqrt(2 layers) for the "
                            "two projections into the residual stream",
                            at_least(0));
+    std::string value_initial =
+        key("value_initial", "zero",
+            "weight of the value head, for objectives that need state values or scores: zero, or "
+            "normal with deviation 1 / sqrt(C + 1) (Stiennon et al., 2020)",
+            one_of({"zero", "normal"}));
   };
   explicit Gpt(const Config& config) : with_(config) { check(config); }
 
   void build(Parameters& parameters, const ModelFit& fit) override;
   Tensor hidden(const ModelInput& input) const override;
   const Parameter& head() const override { return with_.tied ? *tokens_ : *head_; }
+  Tensor values(const ModelInput& input, const Tensor& hidden) const override;
   std::int64_t context() const override { return context_; }
   KeyValueCache make_cache(const std::shared_ptr<Backend>& backend, DType type, std::int64_t rows,
                            std::int64_t capacity) const override;
@@ -69,6 +76,8 @@ class Gpt final : public Model {
   Parameter* tokens_ = nullptr;
   Parameter* positions_ = nullptr;
   Parameter* head_ = nullptr;
+  Linear value_head_;
+  bool has_values_ = false;
   std::vector<Block> blocks_;
   Normalisation last_norm_;
 };
@@ -130,6 +139,12 @@ void Gpt::build(Parameters& parameters, const ModelFit& fit) {
   last_norm_ =
       Normalisation(parameters, "last_norm", with_.width, options.norm, with_.bias, with_.epsilon);
   if (!with_.tied) head_ = &parameters.matrix("head", {fit.vocabulary, with_.width}, weights);
+  has_values_ = fit.values;
+  if (!has_values_) return;
+  const double deviation = 1 / std::sqrt(static_cast<double>(with_.width) + 1);
+  const Initial first =
+      with_.value_initial == "zero" ? Initial::zeros() : Initial::normal(deviation);
+  value_head_ = Linear(parameters, "value_head", with_.width, 1, true, first);
 }
 
 Tensor Gpt::hidden(const ModelInput& input) const {
@@ -139,6 +154,13 @@ Tensor Gpt::hidden(const ModelInput& input) const {
   if (input.pass.training) x = dropout(x, with_.dropout, input.pass.dropout);
   for (const Block& block : blocks_) x = block(x, input.places, input.pass);
   return last_norm_(x);
+}
+
+// V = w h + b at every place.
+Tensor Gpt::values(const ModelInput& input, const Tensor& hidden) const {
+  if (!has_values_) return Model::values(input, hidden);
+  const Tensor column = value_head_(hidden);
+  return cast(column, wide_type(column.dtype())).reshape({column.size(0)});
 }
 
 KeyValueCache Gpt::make_cache(const std::shared_ptr<Backend>& backend, DType type,
