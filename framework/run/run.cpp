@@ -155,7 +155,7 @@ void Running::report(const StepReport& step, Progress& progress) {
                                      {"train/rate", step.rate},
                                      {"train/tokens", state.tokens},
                                      {"speed/tokens_per_second", rate}};
-  if (const std::int64_t taken = session_.feed->actions_taken(); taken > 0) {
+  if (const std::int64_t taken = trainer_.actions_taken(); taken > 0) {
     values.emplace_back("train/actions", static_cast<double>(taken));
   }
   for (const Metric& metric : step.metrics) {

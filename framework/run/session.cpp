@@ -13,6 +13,7 @@ std::unique_ptr<Kind> Session::make(const char* table) const {
 
 Session::Session(const Experiment& experiment, Registry& registry, const SessionRequest& request)
     : train(experiment.table("train")),
+      asynchronous(experiment.table("asynchronous")),
       evaluate(experiment.table("evaluate")),
       seed(experiment.seed()),
       experiment_(experiment),
@@ -37,11 +38,16 @@ Session::Session(const Experiment& experiment, Registry& registry, const Session
     load_weights(checkpoint_of(start, true), parameters);
     log_info("starting from the weights of ", start);
   }
-  open_objective();
-  feed = open_feed(Split::train);
+  open_objective(*objective, *model, parameters);
+  FeedContext context{
+      .model = model.get(), .parameters = &parameters, .objective = objective.get()};
+  feed = open_feed(context);
   const bool held_out = dataset && (dataset->size(Split::validation) > 0 ||
                                     !dataset->stream(Split::validation).empty());
-  if (held_out || (sight && !dataset)) validation = open_feed(Split::validation);
+  if (held_out || (sight && !dataset)) {
+    context.split = Split::validation;
+    validation = open_feed(context);
+  }
   optimizer = make<Optimizer>("optimizer");
   schedule = make<Schedule>("schedule");
 }
@@ -77,11 +83,13 @@ void Session::make_rewards() {
   if (!parts.empty()) rewards = std::make_unique<Rewards>(std::move(parts));
 }
 
-std::unique_ptr<Environment> Session::make_environment(std::int64_t rows, Split split) const {
+std::unique_ptr<Environment> Session::make_environment(std::int64_t rows, Split split,
+                                                       std::int64_t worker) const {
   auto made = make<Environment>("environment");
+  const std::uint64_t own = seed + 100003 * static_cast<std::uint64_t>(worker + 1);
   // Held-out episodes are others than those of training.
   made->open({.rows = rows,
-              .seed = split == Split::train ? seed : ~seed,
+              .seed = split == Split::train ? own : ~own,
               .split = split,
               .length = train.length,
               .dataset = dataset.get(),
@@ -109,11 +117,16 @@ void Session::make_model() {
   parameters.allocate(backend, precision_of(train.precision), seed);
 }
 
-std::unique_ptr<ModelCopy> Session::initial_model() const {
+std::unique_ptr<ModelCopy> Session::fresh_model(const std::shared_ptr<Backend>& on) const {
   auto copy = std::make_unique<ModelCopy>();
   copy->model = make<Model>("model");
   copy->model->build(copy->parameters, fit);
-  copy->parameters.allocate(backend, precision_of(train.precision), seed);
+  copy->parameters.allocate(on, precision_of(train.precision), seed);
+  return copy;
+}
+
+std::unique_ptr<ModelCopy> Session::initial_model() const {
+  auto copy = fresh_model(backend);
   if (!train.start.empty()) {
     load_weights(checkpoint_of((work_folder_ / train.start).string(), true), copy->parameters);
   }
@@ -150,40 +163,68 @@ std::unique_ptr<ModelCopy> Session::load_model(const std::string& run) const {
   return copy;
 }
 
-void Session::open_objective() {
-  objective->open({.model = model.get(),
-                   .parameters = &parameters,
-                   .environment = sight.get(),
-                   .tokenizer = tokenizer.get(),
-                   .seed = seed,
-                   .steps = train.steps,
-                   .copy =
-                       [this] {
-                         auto copy = initial_model();
-                         copy->take(parameters);
-                         return copy;
-                       },
-                   .initial = [this] { return initial_model(); },
-                   .load_model = [this](const std::string& run) { return load_model(run); }});
+void Session::open_objective(Objective& opened, const Model& of, const Parameters& weights) const {
+  opened.open({.model = &of,
+               .parameters = &weights,
+               .environment = sight.get(),
+               .tokenizer = tokenizer.get(),
+               .seed = seed,
+               .steps = train.steps,
+               .copy =
+                   [this, &weights] {
+                     auto copy = fresh_model(weights.backend());
+                     copy->take(weights);
+                     return copy;
+                   },
+               .initial = [this] { return initial_model(); },
+               .load_model = [this](const std::string& run) { return load_model(run); }});
 }
 
-std::unique_ptr<Feed> Session::open_feed(Split split) {
+WorkerParts Session::make_worker(std::int64_t number, bool own_backend) const {
+  WorkerParts parts;
+  parts.copy = fresh_model(own_backend ? std::shared_ptr(make<Backend>("backend")) : backend);
+  parts.copy->take(parameters);
+  parts.objective = make<Objective>("objective");
+  open_objective(*parts.objective, *parts.copy->model, parts.copy->parameters);
+  parts.feed = open_feed({.make_environment =
+                              [this, number](std::int64_t rows) {
+                                return make_environment(rows, Split::train, number);
+                              },
+                          .model = parts.copy->model.get(),
+                          .parameters = &parts.copy->parameters,
+                          .objective = parts.objective.get(),
+                          .stream = cat("act/", number)});
+  return parts;
+}
+
+std::vector<std::int32_t> Session::recorded_order() const {
+  if (asynchronous.record.empty()) {
+    fail(experiment_.table("asynchronous").where(),
+         ": order = \"replay\" needs record = \"...\", the run to replay");
+  }
+  const std::string run = (work_folder_ / asynchronous.record).string();
+  return load_components(checkpoint_of(run, false)).part("workers").get<std::int32_t>("order");
+}
+
+// Fills in what the experiment says; the model, the objective and the split are given.
+std::unique_ptr<Feed> Session::open_feed(FeedContext context) const {
   auto opened = make<Feed>("feed");
+  const Split split = context.split;
   const bool training = split == Split::train;
-  opened->open({.dataset = dataset.get(),
-                .tokenizer = tokenizer.get(),
-                .split = split,
-                .rows = training || evaluate.batch == 0 ? train.batch : evaluate.batch,
-                .length = train.length,
-                .seed = seed,
-                .shuffle = training,
-                .make_environment =
-                    [this, split](std::int64_t rows) { return make_environment(rows, split); },
-                .model = model.get(),
-                .parameters = &parameters,
-                .objective = objective.get(),
-                .episodes = evaluate.episodes,
-                .stream = training ? "act" : "play"});
+  context.dataset = dataset.get();
+  context.tokenizer = tokenizer.get();
+  context.rows = training || evaluate.batch == 0 ? train.batch : evaluate.batch;
+  context.length = train.length;
+  context.seed = seed;
+  context.shuffle = training;
+  context.episodes = evaluate.episodes;
+  if (!training) context.stream = "play";
+  if (!context.make_environment && sight) {
+    context.make_environment = [this, split](std::int64_t rows) {
+      return make_environment(rows, split);
+    };
+  }
+  opened->open(context);
   return opened;
 }
 

@@ -20,6 +20,13 @@ struct SessionRequest {
   bool data = true;                        // false: only the model, for generation
 };
 
+// What a worker has of its own.
+struct WorkerParts {
+  std::unique_ptr<ModelCopy> copy;
+  std::unique_ptr<Objective> objective;
+  std::unique_ptr<Feed> feed;
+};
+
 // Everything a run works with. Made in the order of the members; the backend goes last.
 struct Session {
   Session(const Experiment& experiment, Registry& registry, const SessionRequest& request);
@@ -28,10 +35,16 @@ struct Session {
   std::unique_ptr<ModelCopy> initial_model() const;
   // The model of a finished run or a checkpoint, which must read the same tokens.
   std::unique_ptr<ModelCopy> load_model(const std::string& run) const;
-  // An environment as [environment] and [wrap] describe it.
-  std::unique_ptr<Environment> make_environment(std::int64_t rows, Split split) const;
+  // An environment as [environment] and [wrap] describe it. Each worker lives through others.
+  std::unique_ptr<Environment> make_environment(std::int64_t rows, Split split,
+                                                std::int64_t worker = -1) const;
+  // With the present weights; on a backend of its own where threads are to work side by side.
+  WorkerParts make_worker(std::int64_t number, bool own_backend) const;
+  // Whose gradients came in the run asynchronous.record, in their order.
+  std::vector<std::int32_t> recorded_order() const;
 
   TrainSettings train;
+  AsynchronousSettings asynchronous;
   EvaluateSettings evaluate;
   std::uint64_t seed;
   std::shared_ptr<Backend> backend;
@@ -54,8 +67,9 @@ struct Session {
   void make_rewards();
   void see_environment(bool data);
   void make_model();
-  void open_objective();
-  std::unique_ptr<Feed> open_feed(Split split);
+  std::unique_ptr<ModelCopy> fresh_model(const std::shared_ptr<Backend>& on) const;
+  void open_objective(Objective& opened, const Model& of, const Parameters& weights) const;
+  std::unique_ptr<Feed> open_feed(FeedContext context) const;
   template <class Kind>
   std::unique_ptr<Kind> make(const char* table) const;
 

@@ -27,6 +27,19 @@ struct TrainSettings : Keys {
       key("log_every", 10, "steps between two lines of metrics", at_least(1), affects_runtime);
 };
 
+// Learning by several workers at a time, see run/workers.h.
+struct AsynchronousSettings : Keys {
+  std::int64_t workers = key("workers", 0,
+                             "workers with copies of the model, each acting in an environment of "
+                             "its own; 0: learning is synchronous",
+                             at_least(0));
+  std::string order = key("order", "seeded",
+                          "whose gradient comes next: drawn from the seed; as threads come in; as "
+                          "recorded in another run",
+                          one_of({"seeded", "free", "replay"}));
+  std::string record = key("record", "", "the run whose order is replayed");
+};
+
 struct EvaluateSettings : Keys {
   std::int64_t every =
       key("every", 0, "steps between two evaluations; 0: at the end only", at_least(0));

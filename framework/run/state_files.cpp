@@ -90,7 +90,7 @@ constexpr std::pair<StateType, TensorType> state_types[] = {{StateType::u8, Tens
                                                             {StateType::f64, TensorType::F64}};
 }  // namespace
 
-void StateFiles::add_components(const Session& session) {
+void StateFiles::add_components(Trainer& trainer, const Session& session) {
   State kept;
   State objective;
   session.objective->save(objective);
@@ -98,6 +98,11 @@ void StateFiles::add_components(const Session& session) {
   session.feed->save(feed);
   kept.put("objective", objective);
   kept.put("feed", feed);
+  if (trainer.workers) {
+    State workers;
+    trainer.workers->save(workers);
+    kept.put("workers", workers);
+  }
   if (kept.items().empty()) return;
   std::vector<TensorEntry> entries;
   for (const auto& [name, item] : kept.items()) {
@@ -116,7 +121,7 @@ void StateFiles::add_components(const Session& session) {
                     .produce = [layout](const ByteSink& sink) { layout->write(sink); }});
 }
 
-StateFiles::StateFiles(const Trainer& trainer, const Session& session) {
+StateFiles::StateFiles(Trainer& trainer, const Session& session) {
   const Parameters& parameters = session.parameters;
   if (!std::isfinite(parameters.backend()->sum_of_squares(parameters.master().view()))) {
     fail("step ", trainer.state.step, ": a weight is not finite; nothing was saved. Lower ",
@@ -135,26 +140,23 @@ StateFiles::StateFiles(const Trainer& trainer, const Session& session) {
                      {"best_step", state.best_step},
                      {"evaluations_since_best", state.evaluations_since_best},
                      {"evaluated", state.evaluated}};
-  add_components(session);
+  add_components(trainer, session);
   files_.push_back(CheckpointFile::text("state.json", json.dump(2) + "\n"));
 }
 
-namespace {
-void load_components(const std::string& path, Session& session) {
+State load_components(const std::string& folder) {
+  const std::string path = join(folder, "components.safetensors");
   State kept;
-  if (exists(path)) {
-    const TensorFile file = open_tensors(path);
-    for (const TensorEntry& entry : file.entries()) {
-      const auto type = std::find_if(std::begin(state_types), std::end(state_types),
-                                     [&](const auto& pair) { return pair.second == entry.type; });
-      if (type == std::end(state_types)) fail(path, ": '", entry.name, "' has an unknown type");
-      kept.put_bytes(entry.name, type->first, entry.bytes);
-    }
+  if (!exists(path)) return kept;
+  const TensorFile file = open_tensors(path);
+  for (const TensorEntry& entry : file.entries()) {
+    const auto type = std::find_if(std::begin(state_types), std::end(state_types),
+                                   [&](const auto& pair) { return pair.second == entry.type; });
+    if (type == std::end(state_types)) fail(path, ": '", entry.name, "' has an unknown type");
+    kept.put_bytes(entry.name, type->first, entry.bytes);
   }
-  session.objective->load(kept.part("objective"));
-  session.feed->load(kept.part("feed"));
+  return kept;
 }
-}  // namespace
 
 void load_state(const std::string& folder, Trainer& trainer, Session& session) {
   Parameters& parameters = session.parameters;
@@ -165,7 +167,10 @@ void load_state(const std::string& folder, Trainer& trainer, Session& session) {
   if (trainer.first) read_all(moments, "first.", parameters, trainer.first);
   if (trainer.second) read_all(moments, "second.", parameters, trainer.second);
   parameters.refresh();
-  load_components(join(folder, "components.safetensors"), session);
+  const State kept = load_components(folder);
+  session.objective->load(kept.part("objective"));
+  session.feed->load(kept.part("feed"));
+  if (trainer.workers) trainer.workers->load(kept.part("workers"));
   const std::string path = join(folder, "state.json");
   const Json json = read_json(path);
   try {

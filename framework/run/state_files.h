@@ -16,13 +16,13 @@ namespace lathe {
 // The files view the run's own memory: save them before the next step.
 class StateFiles {
  public:
-  StateFiles(const Trainer& trainer, const Session& session);
+  StateFiles(Trainer& trainer, const Session& session);
   const std::vector<CheckpointFile>& files() const { return files_; }
 
  private:
   void add(const std::string& name, const std::vector<std::pair<std::string, Tensor>>& flats,
            const Parameters& parameters);
-  void add_components(const Session& session);
+  void add_components(Trainer& trainer, const Session& session);
 
   std::vector<CheckpointFile> files_;
   std::vector<std::shared_ptr<std::vector<std::byte>>> copies_;  // of device memory
@@ -30,6 +30,8 @@ class StateFiles {
 
 // Everything, for going on. `folder` is a verified checkpoint.
 void load_state(const std::string& folder, Trainer& trainer, Session& session);
+// What objective, feed and workers had kept; empty where there is none.
+State load_components(const std::string& folder);
 // The weights alone (the averaged ones, if there are any), for generation or a new start.
 void load_weights(const std::string& folder, Parameters& parameters);
 

@@ -7,7 +7,16 @@
 
 namespace lathe {
 
-Trainer::Trainer(Session& session) : session_(session), arena_(session.backend) {
+Trainer::Trainer(Session& session)
+    : session_(session),
+      arena_(session.backend),
+      learner_{.model = session.model.get(),
+               .parameters = &session.parameters,
+               .objective = session.objective.get(),
+               .feed = session.feed.get(),
+               .arena = &arena_,
+               .tokenizer = session.tokenizer.get(),
+               .seed = session.seed} {
   const Parameters& parameters = session.parameters;
   const int moments = session.optimizer->moments();
   if (moments >= 1) first = parameters.make_buffer();
@@ -16,90 +25,63 @@ Trainer::Trainer(Session& session) : session_(session), arena_(session.backend) 
     average = parameters.make_buffer();
     session.backend->copy(parameters.master().view(), average.view());
   }
+  const AsynchronousSettings& asynchronous = session.asynchronous;
+  if (asynchronous.workers == 0) return;
+  std::vector<std::int32_t> recorded;
+  if (asynchronous.order == "replay") recorded = session.recorded_order();
+  workers = std::make_unique<Workers>(session, std::move(recorded));
 }
 
-ObjectivePass Trainer::pass(bool training, std::int64_t micro) const {
-  const auto at = static_cast<std::uint64_t>(state.step * session_.train.accumulation + micro);
-  return {.model = session_.model.get(),
-          .parameters = &session_.parameters,
-          .options = {.training = training, .dropout = RandomStream(session_.seed, "dropout", at)},
-          .tokenizer = session_.tokenizer.get(),
-          .seed = session_.seed,
-          .progress = static_cast<double>(state.step) /
-                      static_cast<double>(std::max<std::int64_t>(session_.train.steps, 1))};
+double Trainer::progress() const {
+  return static_cast<double>(state.step) /
+         static_cast<double>(std::max<std::int64_t>(session_.train.steps, 1));
 }
 
-namespace {
-void add_metrics(std::vector<Metric>& all, const std::vector<Metric>& some) {
-  for (const Metric& metric : some) {
-    const auto known = std::find_if(all.begin(), all.end(),
-                                    [&](const Metric& other) { return other.name == metric.name; });
-    if (known == all.end()) {
-      all.push_back(metric);
-    } else {
-      known->sum += metric.sum;
-      known->weight += metric.weight;
-    }
-  }
+std::int64_t Trainer::actions_taken() {
+  return workers ? workers->actions_taken() : session_.feed->actions_taken();
 }
-}  // namespace
 
 StepReport Trainer::step() {
   const TrainSettings& train = session_.train;
-  Parameters& parameters = session_.parameters;
-  StepReport report;
-  double weight = 0;
-  double loss = 0;
-  // Feeds that act use the model too: before the step's memory is laid out.
-  std::vector<Batch> batches;
-  std::string shape = "train";
-  for (std::int64_t micro = 0; micro < train.accumulation; ++micro) {
-    batches.push_back(session_.feed->batch(state.step * train.accumulation + micro));
-    shape += cat(" ", batches.back().rows, "x", batches.back().length);
+  Gathered gathered;
+  Tensor gradient = session_.parameters.gradient();
+  if (workers) {
+    Workers::Arrival arrival = workers->next(state.step);
+    gathered = std::move(arrival.gathered);
+    gradient = arrival.gradient;
+  } else {
+    gathered = gather(learner_, state.step * train.accumulation, train.accumulation, progress());
   }
-  {
-    const Arena::Step memory(arena_, shape);
-    parameters.begin_gradients();
-    for (std::int64_t micro = 0; micro < train.accumulation; ++micro) {
-      Batch& batch = batches[static_cast<std::size_t>(micro)];
-      const ObjectivePass options = pass(true, micro);
-      if (!batch.prepared) session_.objective->prepare(batch, options);
-      Tape tape;
-      const Loss part = session_.objective->loss(batch, options);
-      loss += part.sum.item();
-      weight += part.weight;
-      report.tokens += static_cast<double>(batch.rows * batch.length);
-      add_metrics(report.metrics, batch.metrics);
-      add_metrics(report.metrics, part.metrics);
-      tape.backward(part.sum);
-      session_.feed->observe(batch, part);
-    }
-    parameters.finish_gradients();
-  }
-  if (weight <= 0) {
-    fail("step ", state.step, ": no place of the batch counts (all loss weights are 0)");
-  }
-  const double squares = session_.backend->sum_of_squares(parameters.gradient().view());
-  report.loss = loss / weight;
-  report.gradient_norm = std::sqrt(squares) / weight;
-  if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
-    fail("step ", state.step, ": the loss is ", report.loss, " and the norm of the gradient ",
-         report.gradient_norm, "; the step was not taken. Lower optimizer.rate, set train.clip, ",
-         "or go on from the last checkpoint with other data");
-  }
-  double scale = 1 / weight;
-  if (train.clip > 0 && report.gradient_norm > train.clip) {
-    scale *= train.clip / report.gradient_norm;
-  }
+  StepReport report{.tokens = gathered.tokens, .metrics = std::move(gathered.metrics)};
+  const double weight = gathered.weight;
   const double factor = session_.schedule->factor(state.step, train.steps);
   report.rate = session_.optimizer->rate() * factor;
-  update(scale, factor);
+  if (weight <= 0 && !gathered.acted) {
+    fail("step ", state.step, ": no place of the batch counts (all loss weights are 0)");
+  }
+  // What was lived through may hold nothing to learn from: then the weights stay.
+  if (weight > 0) {
+    const double squares = session_.backend->sum_of_squares(gradient.view());
+    report.loss = gathered.loss / weight;
+    report.gradient_norm = std::sqrt(squares) / weight;
+    if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
+      fail("step ", state.step, ": the loss is ", report.loss, " and the norm of the gradient ",
+           report.gradient_norm, "; the step was not taken. Lower optimizer.rate, set train.clip, ",
+           "or go on from the last checkpoint with other data");
+    }
+    double scale = 1 / weight;
+    if (train.clip > 0 && report.gradient_norm > train.clip) {
+      scale *= train.clip / report.gradient_norm;
+    }
+    update(gradient, scale, factor);
+  }
+  if (workers) workers->applied(state.step);
   ++state.step;
   state.tokens += report.tokens;
   return report;
 }
 
-void Trainer::update(double scale, double factor) {
+void Trainer::update(const Tensor& gradient, double scale, double factor) {
   const Parameters& parameters = session_.parameters;
   const std::int64_t all = parameters.master().size(0);
   const std::int64_t decayed = parameters.decayed();
@@ -112,7 +94,7 @@ void Trainer::update(double scale, double factor) {
     if (begin == end) continue;
     session_.optimizer->step(*session_.backend,
                              {.parameter = window(parameters.master(), begin, end),
-                              .gradient = window(parameters.gradient(), begin, end),
+                              .gradient = window(gradient, begin, end),
                               .first = window(first, begin, end),
                               .second = window(second, begin, end),
                               .shadow = window(parameters.shadow(), begin, end),
@@ -137,7 +119,8 @@ Evaluation Trainer::evaluate() {
   for (std::int64_t number = 0; number < batches; ++number) {
     Batch batch = session_.validation->batch(number);
     const Arena::Step memory(arena_, cat("evaluate ", batch.rows, " ", batch.length));
-    const ObjectivePass options = pass(false, 0);
+    const ObjectivePass options =
+        pass_of(learner_, false, state.step * session_.train.accumulation, progress());
     if (!batch.prepared) session_.objective->prepare(batch, options);
     const Loss part = session_.objective->evaluate(batch, options);
     if (part.sum) add_metrics(metrics, {{"loss", part.sum.item(), part.weight}});

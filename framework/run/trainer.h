@@ -2,6 +2,7 @@
 #pragma once
 
 #include <lathe/run/session.h>
+#include <lathe/run/workers.h>
 #include <lathe/tensor/arena.h>
 
 #include <cstdint>
@@ -51,6 +52,9 @@ class Trainer {
   Tensor first, second;  // moments; empty when the optimizer has none
   Tensor average;        // of the weights; empty without EMA
   Arena& arena() { return arena_; }
+  // Actions taken in environments while training.
+  std::int64_t actions_taken();
+  std::unique_ptr<Workers> workers;  // none when learning is synchronous
 
   // Averaged weights in place of the trained ones, while it lives; nothing without EMA.
   class Averaged {
@@ -66,11 +70,12 @@ class Trainer {
   };
 
  private:
-  ObjectivePass pass(bool training, std::int64_t micro) const;
-  void update(double scale, double factor);
+  double progress() const;
+  void update(const Tensor& gradient, double scale, double factor);
 
   Session& session_;
   Arena arena_;
+  Learner learner_;
 };
 
 }  // namespace lathe
