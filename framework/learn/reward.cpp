@@ -35,6 +35,11 @@ void check(const Scores& scores, const Completions& completions, const std::stri
       fail("reward '", name, "' gave ", scores.per_token[m].size(), " values for the ",
            completions.tokens[m].size(), " tokens of completion ", m);
     }
+    for (const float value : scores.per_token[m]) {
+      if (!std::isfinite(value)) {
+        fail("reward '", name, "' gave a token of completion ", m, " the value ", value);
+      }
+    }
   }
 }
 
@@ -48,6 +53,11 @@ std::vector<Scores> score_all(const std::vector<Rewards::Part>& parts,
       all[k].values.assign(completions.size(), 0);
       parts[k].reward->score(completions, all[k]);
       check(all[k], completions, parts[k].name);
+    } catch (const Error& problem) {
+      const std::string text = problem.what();
+      const bool named = text.starts_with("reward '");
+      failures[k] = std::make_exception_ptr(
+          Error(named ? text : cat("reward '", parts[k].name, "': ", text)));
     } catch (...) {
       failures[k] = std::current_exception();
     }
