@@ -2,11 +2,13 @@
 
 #include <immintrin.h>
 #include <omp.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
+#include <cstdlib>
+#include <new>
 #include <vector>
 
 namespace lathe::bench {
@@ -81,16 +83,44 @@ double rate_of(void (*kernel)(int), double operations_each) {
 
 constexpr std::size_t stream_floats = std::size_t{64} << 20;
 
-// Touched first by the threads that use it.
+// Huge pages, touched first by the threads that use it; never given back.
 float* stream_buffer() {
-  static const std::unique_ptr<float[]> memory = [] {
-    auto buffer = std::make_unique_for_overwrite<float[]>(stream_floats);
-    float* data = buffer.get();
+  static float* const memory = [] {
+    constexpr std::size_t huge_page = std::size_t{2} << 20;
+    void* buffer = std::aligned_alloc(huge_page, stream_floats * sizeof(float));
+    if (buffer == nullptr) throw std::bad_alloc();
+    madvise(buffer, stream_floats * sizeof(float), MADV_HUGEPAGE);
+    auto* data = static_cast<float*>(buffer);
 #pragma omp parallel for schedule(static)
     for (std::size_t i = 0; i < stream_floats; ++i) data[i] = 1;
-    return buffer;
+    return data;
   }();
-  return memory.get();
+  return memory;
+}
+
+// Four independent sums, or the latency of the additions would be the limit.
+__attribute__((target("avx512f"))) float sum_avx512(const float* data, std::size_t count) {
+  __m512 sums[4] = {};
+  for (std::size_t i = 0; i < count; i += 64) {
+    for (int k = 0; k < 4; ++k) {
+      sums[k] = _mm512_add_ps(sums[k], _mm512_loadu_ps(data + i + 16 * k));
+    }
+  }
+  float lanes[16];
+  _mm512_storeu_ps(lanes, (sums[0] + sums[1]) + (sums[2] + sums[3]));
+  float total = 0;
+  for (const float lane : lanes) total += lane;
+  return total;
+}
+
+float sum_plain(const float* data, std::size_t count) {
+  float sums[32] = {};
+  for (std::size_t i = 0; i < count; i += 32) {
+    for (std::size_t lane = 0; lane < 32; ++lane) sums[lane] += data[i + lane];
+  }
+  float total = 0;
+  for (const float sum : sums) total += sum;
+  return total;
 }
 
 double best_rate = 0;
@@ -136,14 +166,14 @@ double bf16_dot_rate() {
 }
 
 double read_bandwidth() {
+  static const auto sum = __builtin_cpu_supports("avx512f") ? sum_avx512 : sum_plain;
   const float* data = stream_buffer();
+  constexpr std::size_t piece = std::size_t{1} << 20;
   double total = 0;
   const double begin = now();
-#pragma omp parallel for simd schedule(static) reduction(+ : total)
-  for (std::size_t i = 0; i < stream_floats; i += 16) {
-    float part = 0;
-    for (std::size_t lane = 0; lane < 16; ++lane) part += data[i + lane];
-    total += static_cast<double>(part);
+#pragma omp parallel for schedule(static) reduction(+ : total)
+  for (std::size_t i = 0; i < stream_floats; i += piece) {
+    total += static_cast<double>(sum(data + i, piece));
   }
   const double seconds = now() - begin;
   asm volatile("" : : "g"(total));
