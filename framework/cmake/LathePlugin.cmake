@@ -27,7 +27,8 @@ endfunction()
 #
 # One plugin: a shared library that is loaded by name. It exports its descriptor and nothing else,
 # so that two plugins can never see each other's symbols, and it must find all its own symbols when
-# it is linked, not at hour six.
+# it is linked, not at hour six. This file serves Lathe's own tree and find_package(Lathe) alike.
+# A plugin that is built into another folder is not installed.
 function(lathe_add_plugin name)
   cmake_parse_arguments(PARSE_ARGV 1 plugin "" "OUTPUT" "SOURCES;LINK")
   if(NOT plugin_SOURCES)
@@ -39,11 +40,18 @@ function(lathe_add_plugin name)
   set(target plugin_${name})
   lathe_notes_of(${name} ${target} ${plugin_SOURCES})
   add_library(${target} MODULE ${plugin_SOURCES} ${notes}.cpp)
+  # The same path to liblathe.so in build and prefix, so that installing changes no byte.
   set_target_properties(${target} PROPERTIES
-    PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${plugin_OUTPUT})
-  target_link_libraries(${target} PRIVATE lathe_options lathe_warnings lathe ${plugin_LINK})
+    PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${plugin_OUTPUT} CXX_EXTENSIONS OFF
+    BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN/../..")
+  target_link_libraries(${target} PRIVATE lathe_options lathe ${plugin_LINK})
+  if(TARGET lathe_warnings)
+    target_link_libraries(${target} PRIVATE lathe_warnings)
+  endif()
   target_link_options(${target} PRIVATE
-    -Wl,-z,defs -Wl,--version-script=${CMAKE_SOURCE_DIR}/framework/cmake/plugin.map)
+    -Wl,-z,defs -Wl,--version-script=${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map)
   set_property(GLOBAL APPEND PROPERTY LATHE_PLUGIN_TARGETS ${target})
-  install(TARGETS ${target} LIBRARY DESTINATION lib/lathe/plugins)
+  if(plugin_OUTPUT STREQUAL LATHE_PLUGIN_OUTPUT)
+    install(TARGETS ${target} LIBRARY DESTINATION lib/lathe/plugins)
+  endif()
 endfunction()

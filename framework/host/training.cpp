@@ -1,6 +1,7 @@
 // lathe run, lathe resume: train.
 #include <lathe/base/log.h>
 #include <lathe/host/verb.h>
+#include <lathe/host/watch.h>
 #include <lathe/run/manifest.h>
 #include <lathe/run/run.h>
 
@@ -42,7 +43,11 @@ int finish(const RunResult& result, const Arguments& arguments) {
 
 void declare_run(po::options_description& options) {
   options.add_options()("again", "do a finished run anew")("folder", po::value<std::string>(),
-                                                           "keep the run in this folder");
+                                                           "keep the run in this folder")(
+      "locked", po::value<std::string>(),
+      "refuse another program, plugin or data file than this run (or manifest) was made with")(
+      "watch", "build plugins again when their sources change, and go on with them")(
+      "adopt", "go on with the run in --folder though its plugins or configuration have changed");
 }
 
 // A folder that was named by hand may hold another experiment's run.
@@ -58,19 +63,24 @@ int run_experiment(const Arguments& arguments, Registry& registry) {
   const std::string& file = arguments.word(0, "experiment file");
   const std::vector<std::string> changes(arguments.words.begin() + 1, arguments.words.end());
   const Experiment experiment(file, changes, registry);
+  if (arguments.has("watch")) return watch(arguments, experiment, registry);
   RunRequest request{.arguments = arguments.all,
                      .folder = {},
                      .work_folder = std::filesystem::current_path(),
                      .again = arguments.has("again"),
+                     .locked = arguments.has("locked") ? arguments.text("locked") : "",
                      .progress = arguments.progress()};
   if (arguments.has("folder")) {
     request.folder = arguments.text("folder");
-    if (!request.again) demand_same(experiment, request.folder);
+    if (!request.again && !arguments.has("adopt")) demand_same(experiment, request.folder);
   }
   return finish(run(experiment, registry, request), arguments);
 }
 
-void declare_resume(po::options_description&) {}
+void declare_resume(po::options_description& options) {
+  options.add_options()("locked",
+                        "refuse another program, plugin or data file than the run began with");
+}
 
 int resume(const Arguments& arguments, Registry& registry) {
   const std::filesystem::path folder = arguments.word(0, "run folder");
@@ -85,6 +95,7 @@ int resume(const Arguments& arguments, Registry& registry) {
                      .folder = folder,
                      .work_folder = notes.work_folder,
                      .again = false,
+                     .locked = arguments.has("locked") ? folder : std::filesystem::path(),
                      .progress = arguments.progress()}),
                 arguments);
 }

@@ -43,7 +43,7 @@ struct Verb {
 };
 
 extern const Verb run_verb, resume_verb, check_verb, show_verb, generate_verb, plugins_verb,
-    inspect_verb, conform_verb, tokenizer_verb;
+    inspect_verb, conform_verb, new_verb, build_verb, tokenizer_verb;
 
 // Where plugins are searched for: --plugin-path and the folders beside the framework's library.
 PluginPlaces plugin_places(const Arguments& arguments);
