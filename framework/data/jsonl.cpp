@@ -32,6 +32,7 @@ class Line {
     }
     return value.get<std::string>();
   }
+  const Json& object() const { return object_; }
   std::string keys() const {
     std::string names;
     for (const auto& [key, value] : object_.items()) names += (names.empty() ? "" : ", ") + key;
@@ -98,6 +99,19 @@ std::string answer_of(const Line& line, const std::string& key) {
   fail(line.where(), "key '", key, "': expected a string or a number, found ", value.type_name());
 }
 
+std::vector<std::pair<std::string, std::string>> others_of(const Line& line,
+                                                           const JsonlColumns& columns) {
+  std::vector<std::pair<std::string, std::string>> others;
+  for (const auto& [key, value] : line.object().items()) {
+    const bool known = key == columns.text || key == columns.prompt || key == columns.completion ||
+                       key == columns.messages || key == columns.answer;
+    if (known) continue;
+    if (value.is_string()) others.emplace_back(key, value.get<std::string>());
+    if (value.is_number()) others.emplace_back(key, value.dump());
+  }
+  return others;
+}
+
 JsonlRow row_of(const Line& line, RowShape shape, const JsonlColumns& columns) {
   JsonlRow row;
   row.line = line.number();
@@ -106,6 +120,7 @@ JsonlRow row_of(const Line& line, RowShape shape, const JsonlColumns& columns) {
   if (shape == RowShape::pair) row.completion = line.text(columns.completion);
   if (shape == RowShape::messages) row.messages = messages_of(line, columns.messages);
   row.answer = answer_of(line, columns.answer);
+  row.columns = others_of(line, columns);
   return row;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lathe {
@@ -31,6 +32,8 @@ struct JsonlRow {
   std::string completion;         // pair
   std::vector<Message> messages;  // messages; roles are checked
   std::string answer;
+  // All other strings and numbers of the row, by the order of their names.
+  std::vector<std::pair<std::string, std::string>> columns;
 };
 
 struct JsonlRows {

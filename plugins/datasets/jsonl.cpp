@@ -10,7 +10,8 @@
 //   {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
 //                                             what the assistant says is learnt
 // A column "answer" (a string or a number) is what a reward checks against; without it the
-// completion or the last message is.
+// completion or the last message is. Rewards also see every further column of strings or numbers,
+// and "answer" as it stands in the row.
 #include <lathe/base/error.h>
 #include <lathe/data/examples.h>
 #include <lathe/data/jsonl.h>
@@ -18,6 +19,8 @@
 #include <lathe/plugin/plugin.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
 namespace lathe {
@@ -77,11 +80,13 @@ class JsonlDataset final : public Dataset {
   std::vector<std::string_view> texts() const override { return texts_; }
 
   void tokenise(const DataContext& context) override {
+    const std::set<std::string> names = column_names();
     for (const RowsFile& rows : read_) {
       for (const JsonlRow& row : rows.content.rows) {
         const bool is_train =
             &rows == &read_[0] && static_cast<std::int64_t>(train_.size()) < train_rows_;
-        (is_train ? train_ : validation_).push_back(example_of(rows, row, *context.tokenizer));
+        (is_train ? train_ : validation_)
+            .push_back(example_of(rows, row, names, *context.tokenizer));
       }
     }
   }
@@ -128,11 +133,35 @@ class JsonlDataset final : public Dataset {
     for (const Message& message : row.messages) texts_.push_back(message.content);
   }
 
-  Example example_of(const RowsFile& rows, const JsonlRow& row, const Tokenizer& tokenizer) const {
+  // All examples name all columns, so that a reward can tell a row without a value from a column
+  // that nobody has.
+  std::set<std::string> column_names() const {
+    std::set<std::string> names;
+    for (const RowsFile& rows : read_) {
+      for (const JsonlRow& row : rows.content.rows) {
+        for (const auto& [name, value] : row.columns) names.insert(name);
+        if (!row.answer.empty()) names.insert("answer");
+      }
+    }
+    return names;
+  }
+
+  static std::vector<std::pair<std::string, std::string>> columns_of(
+      const JsonlRow& row, const std::set<std::string>& names) {
+    std::map<std::string, std::string> values(row.columns.begin(), row.columns.end());
+    values["answer"] = row.answer;
+    std::vector<std::pair<std::string, std::string>> columns;
+    for (const std::string& name : names) columns.emplace_back(name, values[name]);
+    return columns;
+  }
+
+  Example example_of(const RowsFile& rows, const JsonlRow& row, const std::set<std::string>& names,
+                     const Tokenizer& tokenizer) const {
     try {
       Example example = tokens_of(rows.content.shape, row, tokenizer);
       if (example.tokens.empty()) fail("the row is empty: there is nothing to learn");
       if (!row.answer.empty()) example.answer = row.answer;
+      example.columns = columns_of(row, names);
       return example;
     } catch (const Error& problem) {
       fail(rows.file.file.path.string(), ":", row.line, ": ", problem.what());

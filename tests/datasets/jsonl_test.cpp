@@ -81,6 +81,21 @@ TEST(JsonlDataset, KeepsPromptsAlone) {
   EXPECT_EQ(rows.train(1).answer, "b");
 }
 
+TEST(JsonlDataset, HandsOtherColumnsOver) {
+  using Columns = std::vector<std::pair<std::string, std::string>>;
+  const Fixture rows(
+      "{\"prompt\":\"a\",\"completion\":\"c\",\"level\":2,\"topic\":\"sums\",\"tags\":[1]}\n"
+      "{\"prompt\":\"a\",\"completion\":\"b\",\"answer\":\"cb\",\"level\":0.5}\n",
+      "validation = 0\n", letters());
+  EXPECT_EQ(rows.train(0).columns, (Columns{{"answer", ""}, {"level", "2"}, {"topic", "sums"}}));
+  EXPECT_EQ(rows.train(1).columns, (Columns{{"answer", "cb"}, {"level", "0.5"}, {"topic", ""}}));
+  EXPECT_EQ(rows.train(0).answer, "c");
+  EXPECT_EQ(rows.train(1).answer, "cb");
+  const Fixture other("{\"prompt\":\"a\",\"completion\":\"c\",\"key\":\"b\"}\n",
+                      "validation = 0\nanswer = \"key\"\n", letters());
+  EXPECT_EQ(other.train(0).answer, "b");
+}
+
 TEST(JsonlDataset, LearnsTextsWhole) {
   const Fixture rows("{\"text\":\"abc\"}\n{\"text\":\"ba\"}\n", "validation = 0.5\n", letters());
   EXPECT_EQ(rows.train(0).tokens, (Ints{0, 1, 2, 3}));
