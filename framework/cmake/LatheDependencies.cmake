@@ -7,6 +7,7 @@ find_package(spdlog 1.10 REQUIRED)                    # libspdlog-dev
 find_package(nlohmann_json 3.11 REQUIRED)             # nlohmann-json3-dev
 find_package(Boost 1.74 REQUIRED COMPONENTS filesystem system program_options)  # libboost-*-dev, for Boost.DLL too
 find_package(ZLIB REQUIRED)                           # zlib1g-dev
+find_package(ICU 72 REQUIRED COMPONENTS uc)           # libicu-dev
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus>=3.3)  # libtomlplusplus-dev
 pkg_check_modules(oniguruma REQUIRED IMPORTED_TARGET oniguruma>=6.9.8)      # libonig-dev

@@ -4,6 +4,7 @@
 #include <lathe/text/bpe_vocabulary.h>
 #include <lathe/text/bytes.h>
 #include <lathe/text/chars.h>
+#include <lathe/text/wordpiece_files.h>
 
 namespace lathe {
 
@@ -72,10 +73,30 @@ BpeParts read_bpe(const std::filesystem::path& file_or_folder) {
   return read_bpe_json(read_json(file->string()), *file);
 }
 
+namespace {
+bool is_wordpiece(const Json& json) {
+  const Json::json_pointer type("/model/type");
+  return json.is_object() && json.contains(type) && json[type] == "WordPiece";
+}
+
+// A vocab.txt, or a folder whose only vocabulary is one.
+bool is_word_list(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return path.extension() == ".txt";
+  const auto has = [&](const char* name) { return exists((path / name).string()); };
+  return has("vocab.txt") && !has("tokenizer.json") && !has("vocab.json");
+}
+}  // namespace
+
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& file_or_folder) {
+  if (is_word_list(file_or_folder)) {
+    return std::make_unique<WordPieceTokenizer>(read_wordpiece(file_or_folder));
+  }
   const auto file = tokenizer_json_of(file_or_folder);
   if (!file) return std::make_unique<BpeTokenizer>(read_two_files(file_or_folder));
   const Json json = read_json(file->string());
+  if (is_wordpiece(json)) {
+    return std::make_unique<WordPieceTokenizer>(read_wordpiece_json(json, *file));
+  }
   const std::string marker = lathe_marker(json);
   if (marker == "chars") return read_chars_json(json, *file);
   if (marker == "bytes") {

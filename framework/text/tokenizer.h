@@ -74,8 +74,9 @@ class Tokenizer {
   Tokenizer& operator=(const Tokenizer&) = default;
 };
 
-// A tokenizer from tokenizer.json (byte-level BPE, or one that save() wrote), from a folder that
-// holds it, or from a folder with vocab.json and merges.txt.
+// A tokenizer from tokenizer.json (byte-level BPE, WordPiece, or one that save() wrote), from a
+// vocab.txt (WordPiece), from a folder that holds one of these, or from a folder with vocab.json
+// and merges.txt.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& file_or_folder);
 
 // Turns ids into text while they arrive. What it returns is always whole UTF-8 characters; bytes

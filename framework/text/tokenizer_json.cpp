@@ -159,7 +159,7 @@ void write_tokenizer_files(const std::filesystem::path& folder, Json tokenizer,
   tokenizer["version"] = "1.0";
   tokenizer["truncation"] = nullptr;
   tokenizer["padding"] = nullptr;
-  tokenizer["normalizer"] = nullptr;
+  if (!tokenizer.contains("normalizer")) tokenizer["normalizer"] = nullptr;
   tokenizer["added_tokens"] = added_tokens_json(added);
   // The only place where Hugging Face's reader ignores what it does not know.
   tokenizer["model"]["lathe"] = marker;

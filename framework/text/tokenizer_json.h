@@ -43,7 +43,8 @@ class JsonPlace {
 std::vector<AddedToken> read_added_tokens(const JsonPlace& root);
 Json added_tokens_json(const std::vector<AddedToken>& tokens);
 
-// What kind of tokenizer save() wrote here: "bpe", "bytes", "chars"; "" in files of others.
+// What kind of tokenizer save() wrote here: "bpe", "bytes", "chars", "wordpiece"; "" in files of
+// others.
 std::string lathe_marker(const Json& root);
 
 // eos_token, pad_token, bos_token and mask_token: of tokenizer_config.json where there is one, else

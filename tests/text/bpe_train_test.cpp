@@ -40,6 +40,36 @@ TEST(BpeTraining, LearnsWhatHuggingFaceLearns) {
   }
 }
 
+TEST(BpeTraining, MaskFollowsTheVocabulary) {
+  const std::string_view documents[] = {"low lower lowest", "new newer"};
+  const Config asked = Config::table({})
+                           .with("train", Config::boolean(true))
+                           .with("size", Config::integer(262))
+                           .with("mask", Config::boolean(true));
+  BpeTokenizer tokenizer(asked);
+  tokenizer.train(documents);
+  EXPECT_EQ(tokenizer.size(), 263);
+  EXPECT_EQ(tokenizer.mask_id(), 262);
+  EXPECT_EQ(tokenizer.encode("low<|mask|>", Special::as_id).back(), 262);
+  EXPECT_EQ(tokenizer.encode("low lower"), train_bpe(documents, 262).encode("low lower"));
+  EXPECT_TRUE(tokenizer.is_special(262));
+  EXPECT_TRUE(tokenizer.is_special(tokenizer.end_id()));
+  EXPECT_FALSE(tokenizer.is_special(100));
+  const TemporaryFolder folder;
+  tokenizer.save(folder.path());
+  EXPECT_EQ(load_tokenizer(folder.path())->mask_id(), 262);
+  // A file that has one gets no second; one that has none gets it.
+  const auto from_file = [](const TemporaryFolder& of) {
+    return BpeTokenizer(Config::table({})
+                            .with("file", Config::text(of.path().string()))
+                            .with("mask", Config::boolean(true)));
+  };
+  EXPECT_EQ(from_file(folder).size(), 263);
+  const TemporaryFolder without;
+  train_bpe(documents, 262).save(without.path());
+  EXPECT_EQ(from_file(without).mask_id(), 262);
+}
+
 TEST(BpeTraining, OrderOfDocumentsDoesNotMatter) {
   auto texts = fixture()["documents"].get<std::vector<std::string>>();
   std::vector<std::string_view> documents(texts.begin(), texts.end());

@@ -73,6 +73,58 @@ TEST(Bytes, SurvivesItsFile) {
   EXPECT_EQ(loaded->end_id(), 256);
 }
 
+TEST(Bytes, MaskFollowsTheVocabulary) {
+  const BytesTokenizer tokenizer(true);
+  EXPECT_EQ(tokenizer.size(), 259);
+  EXPECT_EQ(tokenizer.mask_id(), 258);
+  EXPECT_EQ(BytesTokenizer().mask_id(), -1);
+  EXPECT_EQ(tokenizer.encode("a<|mask|>", Special::as_id), (Ids{97, 258}));
+  EXPECT_EQ(tokenizer.encode("<|mask|>").size(), 8u);
+  EXPECT_TRUE(tokenizer.is_special(258));
+  EXPECT_FALSE(tokenizer.is_special(97));
+  const TemporaryFolder folder;
+  tokenizer.save(folder.path());
+  EXPECT_EQ(load_tokenizer(folder.path())->mask_id(), 258);
+  EXPECT_EQ(load_tokenizer(folder.path())->size(), 259);
+}
+
+TEST(Chars, MaskFollowsTheVocabulary) {
+  for (const bool specials : {false, true}) {
+    const CharsTokenizer tokenizer(U"abc", specials, true);
+    const std::int32_t mask = specials ? 5 : 3;
+    EXPECT_EQ(tokenizer.mask_id(), mask);
+    EXPECT_EQ(tokenizer.size(), mask + 1);
+    EXPECT_EQ(tokenizer.end_id(), specials ? 3 : -1);
+    EXPECT_EQ(tokenizer.encode("ca<|mask|>", Special::as_id), (Ids{2, 0, mask}));
+    EXPECT_EQ(tokenizer.special_id("<|mask|>"), mask);
+    EXPECT_TRUE(tokenizer.is_special(mask));
+    EXPECT_FALSE(tokenizer.is_special(2));
+    const TemporaryFolder folder;
+    tokenizer.save(folder.path());
+    const auto loaded = load_tokenizer(folder.path());
+    EXPECT_EQ(loaded->mask_id(), mask);
+    EXPECT_EQ(loaded->end_id(), tokenizer.end_id());
+    EXPECT_EQ(loaded->size(), tokenizer.size());
+  }
+}
+
+// By the bytes at the seam: letters and digits go on with each other.
+TEST(Chars, WordsBeginAtSeams) {
+  const CharsTokenizer tokenizer(U"a1 -\u00e9", true, true);
+  const auto begins = [&](const char* before, const char* after) {
+    return tokenizer.begins_word(tokenizer.encode(before).at(0), tokenizer.encode(after).at(0));
+  };
+  EXPECT_FALSE(begins("a", "1"));
+  EXPECT_FALSE(begins("1", "\u00e9"));
+  EXPECT_FALSE(begins("\u00e9", "a"));
+  EXPECT_TRUE(begins(" ", "a"));
+  EXPECT_TRUE(begins("a", " "));
+  EXPECT_TRUE(begins("a", "-"));
+  EXPECT_TRUE(begins("-", "-"));
+  EXPECT_TRUE(tokenizer.begins_word(-1, 0));
+  EXPECT_TRUE(tokenizer.begins_word(0, tokenizer.mask_id()));
+}
+
 TEST(Chars, VocabularyIsTheSortedCharacters) {
   CharsTokenizer tokenizer{Config()};
   EXPECT_TRUE(tokenizer.needs_training());
