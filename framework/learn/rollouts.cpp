@@ -293,6 +293,31 @@ std::vector<Metric> Collector::play(std::int64_t count, const ActingRule& rule) 
   return metrics;
 }
 
+void Collector::watch(std::uint64_t episode, const ActingRule& rule,
+                      const std::function<void(const Moment&)>& hear) {
+  for (std::int64_t row = 0; row < rows_; ++row) environment_->reset(row, episode, now_);
+  Moment moment{.environment = environment_.get()};
+  hear(moment);
+  for (steps_ = 0; !moment.ended;) {
+    act(rule);
+    environment_->step(actions_, now_, outcomes_);
+    ++steps_;
+    if (actions_.choices.empty()) {
+      moment.action.clear();
+      for (std::int64_t a = 0; a < actions_space_.size; ++a) {
+        moment.action += cat(a == 0 ? "" : " ", actions_.numbers[index(a)]);
+      }
+    } else {
+      moment.action = environment_->action_name(actions_.choices[0]);
+    }
+    const std::vector<float>& earned =
+        outcomes_.earned.empty() ? outcomes_.rewards : outcomes_.earned;
+    moment.reward = static_cast<double>(earned[0]);
+    moment.ended = outcomes_.terminated[0] != 0 || outcomes_.truncated[0] != 0;
+    hear(moment);
+  }
+}
+
 void Collector::save(State& state) const {
   state.put("begun", std::int64_t{begun_ ? 1 : 0});
   state.put("steps", steps_);

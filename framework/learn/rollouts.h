@@ -7,6 +7,7 @@
 #include <lathe/learn/text_collector.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -24,6 +25,15 @@ class Collector {
   Batch collect(std::int64_t steps, const ActingRule& rule);
   // Whole episodes number 0 ... count-1, from their beginnings; only their metrics are kept.
   std::vector<Metric> play(std::int64_t count, const ActingRule& rule);
+  // One episode in row 0, for people to see: hears of its beginning (action "") and of each step.
+  struct Moment {
+    const Environment* environment = nullptr;
+    std::string action = {};
+    double reward = 0;
+    bool ended = false;
+  };
+  void watch(std::uint64_t episode, const ActingRule& rule,
+             const std::function<void(const Moment&)>& hear);
 
   std::int64_t actions_taken() const { return steps_ * rows_; }
   void save(State& state) const;
@@ -57,6 +67,7 @@ class Collector {
 
 class RolloutsFeed final : public Feed {
  public:
+  static constexpr const char* needs[] = {"environment"};
   struct Options : Keys {
     std::int64_t environments =
         key("environments", 8, "rows E of the environment; of text: completions of a collection",

@@ -162,6 +162,11 @@ std::vector<Metric> TextCollector::play(std::int64_t count, const ActingRule& ru
   return metrics;
 }
 
+Batch TextCollector::perform(std::uint64_t episode, const ActingRule& rule) {
+  const std::vector<std::uint64_t> numbers(index(rows_), episode);
+  return write(numbers, rule, RandomStream(context_.seed, context_.stream, episode));
+}
+
 void TextCollector::save(State& state) const {
   state.put("collections", collections_);
   state.put("actions_taken", actions_taken_);

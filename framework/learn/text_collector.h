@@ -21,6 +21,8 @@ class TextCollector {
   Batch collect(const ActingRule& rule);
   // Episodes number 0 ... count-1; only their metrics are kept.
   std::vector<Metric> play(std::int64_t count, const ActingRule& rule);
+  // This one episode, in every row.
+  Batch perform(std::uint64_t episode, const ActingRule& rule);
 
   std::int64_t actions_taken() const { return actions_taken_; }
   void save(State& state) const;
