@@ -82,7 +82,9 @@ int play(const Arguments& arguments, Registry& registry) {
   const ManifestNotes notes = read_manifest(folder);
   Session session(experiment, registry,
                   {.work_folder = notes.work_folder, .tokenizer_folder = folder, .data = true});
-  load_weights(checkpoint_of(folder.string(), !arguments.has("newest")), session.parameters);
+  const std::string checkpoint = checkpoint_of(folder.string(), !arguments.has("newest"));
+  load_weights(checkpoint, session.parameters);
+  session.feed->load(load_components(checkpoint).part("feed"));  // what normalisation has learnt
   const FeedContext context{
       .dataset = session.dataset.get(),
       .tokenizer = session.tokenizer.get(),

@@ -14,6 +14,7 @@ std::unique_ptr<Kind> Session::make(const char* table) const {
 Session::Session(const Experiment& experiment, Registry& registry, const SessionRequest& request)
     : train(experiment.table("train")),
       asynchronous(experiment.table("asynchronous")),
+      wrap(experiment.table("wrap")),
       evaluate(experiment.table("evaluate")),
       seed(experiment.seed()),
       experiment_(experiment),
@@ -28,9 +29,14 @@ Session::Session(const Experiment& experiment, Registry& registry, const Session
       tokenizer = load_tokenizer(request.tokenizer_folder);
     }
   }
+  fit.context = train.length;
+  if (tokenizer) {
+    fit.observations = fit.actions = Space::tokens(tokenizer->size());
+    fit.vocabulary = tokenizer->size();  // rewards may load models that read the same tokens
+  }
   if (request.data) make_rewards();
-  see_environment(request.data);
   objective = make<Objective>("objective");
+  see_environment(request.data);
   make_model();
   if (!request.data) return;
   if (request.tokenizer_folder.empty() && !train.start.empty()) {
@@ -95,13 +101,17 @@ std::unique_ptr<Environment> Session::make_environment(std::int64_t rows, Split 
               .dataset = dataset.get(),
               .tokenizer = tokenizer.get(),
               .rewards = rewards.get()});
-  return made;
+  return wrapped(std::move(made), wrap, objective->discount(), statistics);
 }
 
 // What the model will see and choose from.
 void Session::see_environment(bool data) {
-  if (tokenizer) fit.observations = fit.actions = Space::tokens(tokenizer->size());
-  fit.context = train.length;
+  statistics = std::make_shared<WrapStatistics>();
+  if (asynchronous.workers > 0 && (wrap.normalise_observations || wrap.normalise_rewards)) {
+    fail(experiment_.table("wrap").where(),
+         ": normalisation learns from all observations in their ",
+         "order, which asynchronous workers do not have; leave one of the two out");
+  }
   if (experiment_.uses("environment") && (data || !tokenizer)) {
     sight = make_environment(1, Split::train);
     fit.observations = sight->observations();

@@ -6,6 +6,7 @@
 #include <lathe/learn/objective.h>
 #include <lathe/learn/optimizer.h>
 #include <lathe/learn/reward.h>
+#include <lathe/learn/wrap.h>
 #include <lathe/run/experiment.h>
 
 #include <filesystem>
@@ -45,15 +46,17 @@ struct Session {
 
   TrainSettings train;
   AsynchronousSettings asynchronous;
+  WrapSettings wrap;
   EvaluateSettings evaluate;
   std::uint64_t seed;
   std::shared_ptr<Backend> backend;
-  std::unique_ptr<Dataset> dataset;      // none where an environment needs no text
-  std::unique_ptr<Tokenizer> tokenizer;  // likewise
-  std::unique_ptr<Rewards> rewards;      // none without [[reward]]
-  std::unique_ptr<Environment> sight;    // one row, never stepped: tells the spaces, and the model
-                                         // of a tabular environment; none without [environment]
+  std::unique_ptr<Dataset> dataset;            // none where an environment needs no text
+  std::unique_ptr<Tokenizer> tokenizer;        // likewise
+  std::unique_ptr<Rewards> rewards;            // none without [[reward]]
+  std::shared_ptr<WrapStatistics> statistics;  // of normalisation; learnt in training
   std::unique_ptr<Objective> objective;
+  std::unique_ptr<Environment> sight;  // one row, never stepped: tells the spaces, and the model
+                                       // of a tabular environment; none without [environment]
   ModelFit fit;
   std::unique_ptr<Model> model;
   Parameters parameters;
