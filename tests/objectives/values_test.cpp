@@ -1,18 +1,17 @@
 // Objectives that learn action values: single steps against the textbook's updates, bit by bit;
 // targets against dynamic programming; runs that go on in the middle of an episode.
 #include <gtest/gtest.h>
-#include <lathe/io/checkpoint.h>
 #include <lathe/learn/dynamic_programming.h>
-#include <lathe/run/state_files.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "run/tiny_session.h"
+#include "objectives/same_bits.h"
 
 namespace lathe {
 namespace {
 using testing::error_of;
+using testing::expect_same_bits;
 using testing::hash_of;
 using testing::Tiny;
 using Values = std::vector<double>;
@@ -286,28 +285,6 @@ TEST(Dp, ValueAndPolicyIteration) {
   EXPECT_NEAR(evaluation.value("greedy_value"), -13, 1e-9);
   EXPECT_NEAR(evaluation.value("start_value"), -13, 1e-9);
   EXPECT_NEAR(evaluation.value("bellman_error"), 0, 1e-9);
-}
-
-// Half of the steps, a checkpoint, a new session that reads it, the other half.
-void expect_same_bits(const std::string& experiment, const std::vector<std::string>& changes,
-                      std::int64_t half) {
-  Tiny tiny(experiment);
-  const auto whole = tiny.session(changes);
-  Trainer straight(*whole);
-  for (std::int64_t step = 0; step < 2 * half; ++step) straight.step();
-  {
-    const auto first = tiny.session(changes);
-    Trainer trainer(*first);
-    for (std::int64_t step = 0; step < half; ++step) trainer.step();
-    Checkpoints(real_files(), tiny / "kept", 1).save(half, StateFiles(trainer, *first).files());
-  }
-  const auto second = tiny.session(changes);
-  Trainer trainer(*second);
-  load_state(newest_trusted(tiny / "kept").path, trainer, *second);
-  EXPECT_EQ(trainer.state.step, half);
-  for (std::int64_t step = 0; step < half; ++step) trainer.step();
-  EXPECT_EQ(hash_of(trainer, *second), hash_of(straight, *whole));
-  EXPECT_EQ(second->feed->actions_taken(), whole->feed->actions_taken());
 }
 
 const char* const deep = R"(
