@@ -50,7 +50,7 @@ class Probe : public Environment {
       const auto row = static_cast<std::int64_t>(r);
       if (action >= count) fail_on_action(name(), row, action, count);
       episodes_.advance(row);
-      const Transition way = transitions(now_[r], action)[0];
+      const Transition way = way_from(now_[r], action);
       now_[r] = way.next;
       show(r, now);
       outcomes.rewards[r] = static_cast<float>(way.reward);
@@ -59,7 +59,12 @@ class Probe : public Environment {
     }
   }
 
+  std::vector<Transition> transitions(std::int32_t state, std::int32_t action) const override {
+    if (!with_.table) return {};
+    return {way_from(state, action)};
+  }
   std::vector<Transition> beginnings() const override {
+    if (!with_.table) return {};
     if (!coin_) return {{1, 0}};
     return {{0.5, 0}, {0.5, 1}};
   }
@@ -81,6 +86,8 @@ class Probe : public Environment {
   // `coin`: episodes begin in state 0 or 1, equally likely. State 0 is seen as `zero`.
   Probe(const Config& config, bool coin, int zero) : with_(config), coin_(coin), zero_(zero) {}
   virtual std::string_view name() const = 0;
+  // What follows in state 0 or 1.
+  virtual Transition way_from(std::int32_t state, std::int32_t action) const = 0;
 
  private:
   int seen(std::int32_t state) const { return state == 1 ? 1 : zero_; }
@@ -104,8 +111,8 @@ class ProbeConstant final : public Probe {
   explicit ProbeConstant(const Config& config) : Probe(config, false, 0) {}
   std::string_view name() const override { return "probe_constant"; }
   Space actions() const override { return Space::discrete(1); }
-  std::vector<Transition> transitions(std::int32_t state, std::int32_t) const override {
-    return {{1, state, 1, true}};
+  Transition way_from(std::int32_t state, std::int32_t) const override {
+    return {1, state, 1, true};
   }
 };
 
@@ -114,8 +121,8 @@ class ProbeObservation final : public Probe {
   explicit ProbeObservation(const Config& config) : Probe(config, true, -1) {}
   std::string_view name() const override { return "probe_observation"; }
   Space actions() const override { return Space::discrete(1); }
-  std::vector<Transition> transitions(std::int32_t state, std::int32_t) const override {
-    return {{1, state, state == 1 ? 1.0 : -1.0, true}};
+  Transition way_from(std::int32_t state, std::int32_t) const override {
+    return {1, state, state == 1 ? 1.0 : -1.0, true};
   }
 };
 
@@ -124,8 +131,8 @@ class ProbeDiscount final : public Probe {
   explicit ProbeDiscount(const Config& config) : Probe(config, false, 0) {}
   std::string_view name() const override { return "probe_discount"; }
   Space actions() const override { return Space::discrete(1); }
-  std::vector<Transition> transitions(std::int32_t state, std::int32_t) const override {
-    return {{1, 1, state == 1 ? 1.0 : 0.0, state == 1}};
+  Transition way_from(std::int32_t state, std::int32_t) const override {
+    return {1, 1, state == 1 ? 1.0 : 0.0, state == 1};
   }
 };
 
@@ -134,8 +141,8 @@ class ProbeAction final : public Probe {
   explicit ProbeAction(const Config& config) : Probe(config, false, 0) {}
   std::string_view name() const override { return "probe_action"; }
   Space actions() const override { return Space::discrete(2); }
-  std::vector<Transition> transitions(std::int32_t state, std::int32_t action) const override {
-    return {{1, state, action == 1 ? 1.0 : -1.0, true}};
+  Transition way_from(std::int32_t state, std::int32_t action) const override {
+    return {1, state, action == 1 ? 1.0 : -1.0, true};
   }
 };
 
@@ -144,8 +151,8 @@ class ProbeBoth final : public Probe {
   explicit ProbeBoth(const Config& config) : Probe(config, true, -1) {}
   std::string_view name() const override { return "probe_both"; }
   Space actions() const override { return Space::discrete(2); }
-  std::vector<Transition> transitions(std::int32_t state, std::int32_t action) const override {
-    return {{1, state, action == state ? 1.0 : -1.0, true}};
+  Transition way_from(std::int32_t state, std::int32_t action) const override {
+    return {1, state, action == state ? 1.0 : -1.0, true};
   }
 };
 
