@@ -1,8 +1,10 @@
 // lathe plugins, lathe inspect: what there is, and how each is used.
 #include <lathe/base/json.h>
 #include <lathe/config/nearest.h>
+#include <lathe/host/component_text.h>
 #include <lathe/host/verb.h>
 #include <lathe/plugin/core_library.h>
+#include <lathe/run/experiment.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -17,6 +19,7 @@ PluginPlaces plugin_places(const Arguments& arguments) {
     }
   }
   places.library_folder = plugin_folder();
+  places.probe_folder = probe_folder();
   return places;
 }
 
@@ -24,7 +27,10 @@ namespace {
 namespace po = boost::program_options;
 
 void declare_plugins(po::options_description& options) {
-  options.add_options()("kind", po::value<std::string>(), "only this kind");
+  options.add_options()("kind", po::value<std::string>(), "only this kind")(
+      "probe", "ask every plugin file anew, each in a child process")(
+      "markdown", po::value<std::string>()->value_name("FOLDER"),
+      "write a reference page for each kind into this folder");
 }
 
 Json state_json(const PluginState& state) {
@@ -38,6 +44,13 @@ Json state_json(const PluginState& state) {
 }
 
 int list_plugins(const Arguments& arguments, Registry& registry) {
+  if (arguments.has("probe")) registry.probe_all();
+  if (arguments.has("markdown")) {
+    for (const std::string& file : write_pages(arguments.text("markdown"), registry)) {
+      std::printf("%s\n", file.c_str());
+    }
+    return exit_done;
+  }
   std::vector<PluginState> states = registry.states();
   if (arguments.has("kind")) {
     std::erase_if(states, [&](const PluginState& s) { return s.kind != arguments.text("kind"); });
@@ -64,7 +77,8 @@ int list_plugins(const Arguments& arguments, Registry& registry) {
 }
 
 void declare_inspect(po::options_description& options) {
-  options.add_options()("kind", po::value<std::string>(), "where a name has several kinds");
+  options.add_options()("kind", po::value<std::string>(), "where a name has several kinds")(
+      "markdown", "as a section of a reference page");
 }
 
 std::vector<PluginState> named(const Arguments& arguments, Registry& registry,
@@ -87,24 +101,57 @@ Json option_json(const Option& option) {
           {"affects_result", option.affects_result}};
 }
 
-void print_options(const Schema& schema) {
-  for (const Option& option : schema.options) {
-    const std::string given = option.required ? "required" : "default " + option.default_text();
-    std::printf("  %-20s %s, %s", option.name.c_str(), std::string(name_of(option.type)).c_str(),
-                given.c_str());
-    if (!option.allowed_text().empty()) std::printf(", %s", option.allowed_text().c_str());
-    std::printf("\n  %-20s   %s\n", "", option.meaning.c_str());
-  }
+Json library_json(const std::filesystem::path& file) {
+  const LibraryIdentity library = library_identity(file);
+  return {{"sha256", library.sha256},
+          {"size", library.size},
+          {"build_id", library.build_id},
+          {"headers", header_hash()}};
 }
 
-// A table ready to paste.
-void print_block(const PluginState& state, const Schema& schema) {
-  std::printf("\n[%s]\nuse = \"%s\"\n", state.kind == "dataset" ? "data" : state.kind.c_str(),
-              state.name.c_str());
+Json description_json(const PluginState& state, const Description& component) {
+  Json entry = state_json(state);
+  entry["interface_version"] = component.interface_version;
+  entry["compiler"] = component.compiler;
+  entry["manual"] = component.manual;
+  entry["needs"] = component.needs;
+  entry["provides"] = component.provides;
+  entry["toml"] = toml_block(component);
+  entry["options"] = Json::array();
+  const Schema schema = table_schema(component);
   for (const Option& option : schema.options) {
-    const std::string value = option.required ? "\"...\"" : option.default_text();
-    std::printf("%s = %s\n", option.name.c_str(), value.c_str());
+    entry["options"].push_back(option_json(option));
   }
+  if (!state.file.empty()) entry["library"] = library_json(state.file);
+  return entry;
+}
+
+void print_words(const char* what, const std::vector<std::string>& words) {
+  if (words.empty()) return;
+  std::printf("%s", what);
+  for (const std::string& word : words) std::printf(" \"%s\"", word.c_str());
+  std::printf("\n");
+}
+
+void print_head(const PluginState& state) {
+  std::printf("%s '%s' %s (%s)\n", state.kind.c_str(), state.name.c_str(), state.version.c_str(),
+              state.state.c_str());
+  std::printf("%s\n", state.file.empty() ? "built in" : state.file.c_str());
+  if (!state.reason.empty()) std::printf("%s\n", state.reason.c_str());
+}
+
+void print_description(const PluginState& state, const Description& component) {
+  print_head(state);
+  if (!component.manual.empty()) std::printf("\n%s\n", component.manual.c_str());
+  std::printf("\nversion %d of the %s interface, built by %s\n", component.interface_version,
+              component.kind.c_str(), component.compiler.c_str());
+  if (!state.file.empty()) {
+    const LibraryIdentity library = library_identity(state.file);
+    std::printf("sha256 %s, build-id %s\n", library.sha256.c_str(), library.build_id.c_str());
+  }
+  print_words("needs", component.needs);
+  print_words("provides", component.provides);
+  std::printf("\noptions\n%s\n%s", option_lines(component).c_str(), toml_block(component).c_str());
 }
 
 int inspect(const Arguments& arguments, Registry& registry) {
@@ -116,31 +163,26 @@ int inspect(const Arguments& arguments, Registry& registry) {
     fail("there is no component '", name, "'.", suggestion(name, all),
          " `lathe plugins` lists them");
   }
-  Json described = Json::array();
+  Json all = Json::array();
+  bool rejected = false;
   for (const PluginState& state : found) {
-    const Descriptor& descriptor = registry.find(state.kind, state.name);
-    Schema schema;
-    if (descriptor.describe != nullptr) descriptor.describe(schema);
-    const std::string manual = registry.manual_of(state.kind, state.name);
-    if (arguments.has("json")) {
-      Json entry = state_json(state);
-      entry["manual"] = manual;
-      entry["options"] = Json::array();
-      for (const Option& option : schema.options) entry["options"].push_back(option_json(option));
-      described.push_back(entry);
+    if (state.state == "rejected") {
+      rejected = true;
+      all.push_back(state_json(state));
+      if (!arguments.has("json")) print_head(state);
       continue;
     }
-    std::printf("%s '%s' %s (%s)\n%s\n", state.kind.c_str(), state.name.c_str(),
-                state.version.c_str(), state.state.c_str(),
-                state.file.empty() ? "built in" : state.file.c_str());
-    if (!manual.empty()) std::printf("\n%s\n", manual.c_str());
-    std::printf("\nbuilt by %s\n\noptions\n",
-                std::string(descriptor.stamp->compiler.view()).c_str());
-    print_options(schema);
-    print_block(state, schema);
+    const Description& component = registry.describe(state.kind, state.name);
+    if (arguments.has("json")) {
+      all.push_back(description_json(state, component));
+    } else if (arguments.has("markdown")) {
+      std::printf("%s", markdown_section(state, component).c_str());
+    } else {
+      print_description(state, component);
+    }
   }
-  if (arguments.has("json")) std::printf("%s\n", described.dump(2).c_str());
-  return exit_done;
+  if (arguments.has("json")) std::printf("%s\n", all.dump(2).c_str());
+  return rejected ? exit_failed : exit_done;
 }
 }  // namespace
 

@@ -1,51 +1,16 @@
 #include <lathe/base/error.h>
 #include <lathe/config/nearest.h>
-#include <lathe/plugin/core_library.h>
-#include <lathe/plugin/loader.h>
-#include <lathe/plugin/registry.h>
+#include <lathe/plugin/registry_parts.h>
 #include <lathe/plugin/stamp_reader.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <sstream>
 
 namespace lathe {
 namespace filesystem = std::filesystem;
 
-// A component that a file offers, or a file that was refused as a whole (then `fault` says why and
-// the stamp has no more than a name made from the file's).
-struct Registry::Candidate {
-  Stamp stamp;
-  filesystem::path file;
-  std::size_t tier = 0;  // the place in the order of search; 0 is a path of [plugins]
-  std::string fault = {};
-
-  bool offers(std::string_view kind, std::string_view name) const {
-    return stamp.kind.view() == kind && stamp.name.view() == name;
-  }
-};
-
 namespace {
 std::string called(std::string_view kind, std::string_view name) {
   return cat(kind, " '", name, "'");
-}
-
-std::vector<filesystem::path> user_folders() {
-  std::vector<filesystem::path> folders;
-  if (const char* list = std::getenv("LATHE_PLUGIN_PATH")) {
-    std::istringstream stream(list);
-    for (std::string folder; std::getline(stream, folder, ':');) {
-      if (!folder.empty()) folders.push_back(folder);
-    }
-  }
-  if (const filesystem::path own = user_plugin_folder(); !own.empty()) folders.push_back(own);
-  return folders;
-}
-
-std::string fault_of(const Stamp& stamp, std::string_view hash_of_headers) {
-  const std::string fault = stamp_fault(stamp);
-  return fault.empty() ? header_fault(stamp, hash_of_headers) : fault;
 }
 
 std::string listed(const std::vector<std::string>& parts) {
@@ -58,13 +23,13 @@ std::string listed(const std::vector<std::string>& parts) {
 Registry::Registry(PluginPlaces places) : places_(std::move(places)) {}
 Registry::~Registry() = default;
 
-void Registry::add_built_in(const Stamp& stamp, Descriptor (*describe)(const Stamp&)) {
+void Registry::add_built_in(const Stamp& stamp, Descriptor (*make)(const Stamp&)) {
   const std::lock_guard lock(mutex_);
   if (built_in(stamp.kind.view(), stamp.name.view())) {
     fail(called(stamp.kind.view(), stamp.name.view()), " is added twice");
   }
   stamps_.push_back(stamp);
-  built_in_.push_back(describe(stamps_.back()));
+  built_in_.push_back(make(stamps_.back()));
 }
 
 const Descriptor* Registry::built_in(std::string_view kind, std::string_view name) const {
@@ -72,71 +37,6 @@ const Descriptor* Registry::built_in(std::string_view kind, std::string_view nam
     if (descriptor.kind() == kind && descriptor.name() == name) return &descriptor;
   }
   return nullptr;
-}
-
-void Registry::prefer(const std::string& name, const filesystem::path& file) {
-  const std::lock_guard lock(mutex_);
-  const filesystem::path path = filesystem::weakly_canonical(filesystem::absolute(file));
-  const std::string distrust = trust_fault(path);
-  if (!distrust.empty()) fail(distrust);
-  std::vector<std::string> offered;
-  bool found = false;
-  const PluginFile read = read_plugin_file(path);
-  for (const Stamp& stamp : read.stamps) {
-    const std::string fault = fault_of(stamp, read.header_hash);
-    if (!fault.empty()) fail(fault, " (file ", path.string(), ")");
-    found = found || stamp.name.view() == name;
-    offered.emplace_back(stamp.name.view());
-  }
-  std::sort(offered.begin(), offered.end());
-  if (!found) {
-    fail("the plugin file ", path.string(), " does not offer '", name, "', only ", listed(offered));
-  }
-  places_.files[name] = path;
-  candidates_.clear();
-  searched_.clear();
-  scanned_ = false;
-}
-
-void Registry::scan() {
-  if (scanned_) return;
-  scanned_ = true;
-  for (const auto& [name, file] : places_.files) scan_file(file, 0);
-  searched_ = places_.folders;
-  if (places_.user_folders) {
-    for (filesystem::path& folder : user_folders()) searched_.push_back(std::move(folder));
-  }
-  if (!places_.library_folder.empty()) searched_.push_back(places_.library_folder);
-  for (std::size_t i = 0; i < searched_.size(); ++i) {
-    searched_[i] = filesystem::weakly_canonical(filesystem::absolute(searched_[i]));
-    const bool again = std::find(searched_.begin(), searched_.begin() + static_cast<long>(i),
-                                 searched_[i]) != searched_.begin() + static_cast<long>(i);
-    std::error_code ignored;
-    std::vector<filesystem::path> files;
-    if (!again) {
-      for (const auto& entry : filesystem::directory_iterator(searched_[i], ignored)) {
-        if (entry.path().extension() == ".so") files.push_back(entry.path());
-      }
-    }
-    std::sort(files.begin(), files.end());
-    for (const filesystem::path& file : files) scan_file(file, i + 1);
-  }
-}
-
-void Registry::scan_file(const filesystem::path& file, std::size_t tier) {
-  const filesystem::path path = filesystem::weakly_canonical(filesystem::absolute(file));
-  try {
-    const std::string distrust = trust_fault(path);
-    if (!distrust.empty()) throw Error(distrust);
-    const PluginFile read = read_plugin_file(path);
-    for (const Stamp& stamp : read.stamps) {
-      candidates_.push_back({stamp, path, tier, fault_of(stamp, read.header_hash)});
-    }
-  } catch (const Error& error) {
-    Stamp nameless;
-    nameless.name = FixedText<64>(path.stem().string().substr(0, 63));
-    candidates_.push_back({nameless, path, tier, error.what()});
-  }
 }
 
 // The first candidate in the order of search; nullptr when no file offers the component.
@@ -186,32 +86,35 @@ void Registry::not_found(std::string_view kind, std::string_view name) {
       rejected.empty() ? "" : cat(" Found but rejected: ", listed(rejected), "."));
 }
 
-const Descriptor& Registry::load(const Candidate& candidate) {
-  auto library = libraries_.find(candidate.file);
-  if (library == libraries_.end()) {
-    library = libraries_.emplace(candidate.file, load_library(candidate.file)).first;
-  }
-  for (const Descriptor& descriptor : library->second) {
-    if (std::memcmp(descriptor.stamp, &candidate.stamp, sizeof(Stamp)) == 0) return descriptor;
-  }
-  fail("E101 the plugin file ", candidate.file.string(),
-       " changed while it was being loaded. Start again.");
+// The file's candidate, or nullptr where the framework's own component is the one.
+const Registry::Candidate* Registry::located(std::string_view kind, std::string_view name) {
+  const bool own = built_in(kind, name) != nullptr;
+  if (own && !places_.files.contains(std::string(name))) return nullptr;
+  const Candidate* candidate = chosen(kind, name);
+  if (candidate == nullptr && !own) not_found(kind, name);
+  return candidate;
 }
 
 const Descriptor& Registry::find(std::string_view kind, std::string_view name,
                                  int interface_version) {
   const std::lock_guard lock(mutex_);
-  const Descriptor* own = built_in(kind, name);
-  if (own && !places_.files.contains(std::string(name))) return *own;
-  const Candidate* candidate = chosen(kind, name);
-  if (!candidate) {
-    if (own) return *own;
-    not_found(kind, name);
-  }
+  const Candidate* candidate = located(kind, name);
+  if (candidate == nullptr) return *built_in(kind, name);
   const std::string fault =
       interface_version == 0 ? "" : interface_fault(candidate->stamp, interface_version);
   if (!fault.empty()) fail(fault, " (file ", candidate->file.string(), ")");
   return load(*candidate);
+}
+
+const Description& Registry::describe(std::string_view kind, std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  const Candidate* candidate = located(kind, name);
+  if (candidate != nullptr) return described(*candidate);
+  const std::string key = called(kind, name);
+  const auto found = built_in_descriptions_.find(key);
+  if (found != built_in_descriptions_.end()) return found->second;
+  return built_in_descriptions_.emplace(key, description_of(*built_in(kind, name), ""))
+      .first->second;
 }
 
 void* Registry::create_any(const Descriptor& descriptor, const Config& config) {
@@ -239,42 +142,62 @@ std::vector<PluginState> Registry::states() {
   const std::lock_guard lock(mutex_);
   scan();
   std::vector<PluginState> states;
-  const auto add = [&](const Stamp& stamp, std::string state, std::string reason) -> PluginState& {
-    states.push_back({std::string(stamp.name.view()),
-                      std::string(stamp.kind.view()),
-                      std::string(stamp.version.view()),
-                      std::move(state),
-                      std::move(reason),
-                      {},
-                      {}});
-    const auto refused = unavailable_.find(called(stamp.kind.view(), stamp.name.view()));
-    PluginState& added = states.back();
-    if (refused != unavailable_.end() && added.reason.empty()) {
-      added.state = "unavailable";
-      added.reason = refused->second;
-    }
-    return added;
-  };
-  for (const Descriptor& descriptor : built_in_) add(*descriptor.stamp, "ready", "");
+  for (const Descriptor& descriptor : built_in_) {
+    states.push_back(state_of(*descriptor.stamp, nullptr));
+  }
   for (const Candidate& candidate : candidates_) {
+    PluginState state = state_of(candidate.stamp, &candidate);
     const Stamp& stamp = candidate.stamp;
-    const bool rejected = !candidate.fault.empty();
-    const bool loaded = libraries_.contains(candidate.file);
-    const char* state = rejected ? "rejected" : loaded ? "loaded" : "ready";
-    PluginState& added = add(stamp, state, candidate.fault);
-    added.file = candidate.file;
-    if (rejected) continue;
-    const auto first =
-        std::find_if(candidates_.begin(), candidates_.end(), [&](const Candidate& other) {
-          return other.fault.empty() && other.offers(stamp.kind.view(), stamp.name.view());
-        });
-    const bool own = candidate.tier > 0 && built_in(stamp.kind.view(), stamp.name.view());
-    if (!own && first->tier == candidate.tier) continue;
-    added.state = "shadowed";
-    added.reason = own ? "the framework has its own" : "";
-    if (!own) added.shadowed_by = first->file;
+    if (state.state != "rejected") note_shadow(state, stamp, candidate.tier);
+    states.push_back(std::move(state));
   }
   return states;
+}
+
+PluginState Registry::state_of(const Stamp& stamp, const Candidate* candidate) {
+  PluginState state{.name = std::string(stamp.name.view()),
+                    .kind = std::string(stamp.kind.view()),
+                    .version = std::string(stamp.version.view()),
+                    .state = "ready",
+                    .reason = {},
+                    .file = {},
+                    .shadowed_by = {}};
+  const std::string name = called(state.kind, state.name);
+  std::string absent;
+  if (const auto found = unavailable_.find(name); found != unavailable_.end()) {
+    absent = found->second;
+  }
+  if (candidate != nullptr) {
+    state.file = candidate->file;
+    state.reason = candidate->fault;
+    const Probe* probe = state.reason.empty() ? known(candidate->file, false) : nullptr;
+    if (probe != nullptr) state.reason = probe->fault;
+    if (probe != nullptr && absent.empty() && probe->absent.contains(name)) {
+      absent = probe->absent.at(name);
+    }
+    if (!state.reason.empty()) {
+      state.state = "rejected";
+      return state;
+    }
+    if (libraries_[candidate->file].loaded) state.state = "loaded";
+  }
+  if (!absent.empty()) {
+    state.state = "unavailable";
+    state.reason = absent;
+  }
+  return state;
+}
+
+void Registry::note_shadow(PluginState& state, const Stamp& stamp, std::size_t tier) const {
+  const auto first =
+      std::find_if(candidates_.begin(), candidates_.end(), [&](const Candidate& other) {
+        return other.fault.empty() && other.offers(stamp.kind.view(), stamp.name.view());
+      });
+  const bool own = tier > 0 && built_in(stamp.kind.view(), stamp.name.view());
+  if (!own && first->tier == tier) return;
+  state.state = "shadowed";
+  state.reason = own ? "the framework has its own" : "";
+  if (!own) state.shadowed_by = first->file;
 }
 
 std::vector<std::string> Registry::names(std::string_view kind) {
@@ -296,16 +219,33 @@ std::vector<std::string> Registry::names(std::string_view kind) {
 
 filesystem::path Registry::file_of(std::string_view kind, std::string_view name) {
   const std::lock_guard lock(mutex_);
-  if (built_in(kind, name) && !places_.files.contains(std::string(name))) return {};
-  const Candidate* candidate = chosen(kind, name);
-  if (!candidate && !built_in(kind, name)) not_found(kind, name);
-  return candidate ? candidate->file : filesystem::path();
+  const Candidate* candidate = located(kind, name);
+  return candidate == nullptr ? filesystem::path() : candidate->file;
 }
 
 std::string Registry::manual_of(std::string_view kind, std::string_view name) {
-  const std::string_view own = find(kind, name).manual;
-  const filesystem::path file = file_of(kind, name);
-  return !own.empty() || file.empty() ? std::string(own) : read_plugin_file(file).manual;
+  return describe(kind, name).manual;
+}
+
+std::vector<std::string> Registry::providers(std::string_view word) {
+  const std::lock_guard lock(mutex_);
+  scan();
+  std::vector<std::string> names;
+  const auto note = [&](const Description& component) {
+    if (component.offers(word)) names.push_back(called(component.kind, component.name));
+  };
+  for (const Descriptor& own : built_in_) note(description_of(own, ""));
+  for (const Candidate& candidate : candidates_) {
+    const Probe* probe = candidate.fault.empty() ? known(candidate.file, false) : nullptr;
+    const Description* found =
+        probe == nullptr || !probe->fault.empty()
+            ? nullptr
+            : probe->sidecar.find(candidate.stamp.kind.view(), candidate.stamp.name.view());
+    if (found != nullptr) note(*found);
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
 }
 
 }  // namespace lathe

@@ -19,6 +19,10 @@ constexpr int machine = EM_AARCH64;
 #error "name this machine's ELF number here"
 #endif
 
+struct OtherFormat : Error {
+  using Error::Error;
+};
+
 // The file, read in pieces with every bound checked.
 class Elf {
  public:
@@ -131,10 +135,11 @@ std::vector<Stamp> stamps_in(const std::string& bytes) {
     std::memcpy(static_cast<void*>(&stamp), bytes.data() + at, fixed);
     if (stamp.magic.view() != Stamp().magic.view()) fail("is damaged: its stamp has no magic");
     if (stamp.epoch != LATHE_STAMP_EPOCH || stamp.size != sizeof(Stamp)) {
-      fail("E101 has a stamp of format ", stamp.epoch, " (", stamp.size,
-           " bytes), this host reads format ", LATHE_STAMP_EPOCH, " (", sizeof(Stamp),
-           " bytes): the ", stamp.epoch > LATHE_STAMP_EPOCH ? "host" : "plugin",
-           " is older. Build the plugin again with the headers of this host");
+      throw OtherFormat(cat("has a stamp of format ", stamp.epoch, " (", stamp.size,
+                            " bytes), this host reads format ", LATHE_STAMP_EPOCH, " (",
+                            sizeof(Stamp), " bytes): the ",
+                            stamp.epoch > LATHE_STAMP_EPOCH ? "host" : "plugin",
+                            " is older. Build the plugin again with the headers of this host"));
     }
     if (bytes.size() - at < sizeof(Stamp)) fail("is damaged: its stamp is cut off");
     std::memcpy(static_cast<void*>(&stamp), bytes.data() + at, sizeof(Stamp));
@@ -142,6 +147,18 @@ std::vector<Stamp> stamps_in(const std::string& bytes) {
   }
   if (stamps.empty()) fail("is damaged: its stamp is cut off");
   return stamps;
+}
+
+std::string header_fault(const Stamp& stamp, std::string_view hash_of_headers) {
+  if (hash_of_headers == header_hash()) return "";
+  if (hash_of_headers.empty()) {
+    return cat("E102 plugin '", stamp.name.view(),
+               "' does not say which public headers it is built with. Build it by lathe_add_plugin "
+               "or `lathe build`, which note them");
+  }
+  return cat("E102 plugin '", stamp.name.view(), "' is built with other public headers (",
+             hash_of_headers, ") than this host (", header_hash(),
+             "). Build it again with the headers of this host");
 }
 }  // namespace
 
@@ -153,12 +170,14 @@ PluginFile read_plugin_file(const std::filesystem::path& file) {
             .header_hash = headers.substr(0, headers.find('\0')),
             .build_id = build_id_of(elf),
             .manual = section_of(elf, ".lathe.manual").value_or("")};
+  } catch (const OtherFormat& error) {
+    fail("E101 the plugin file ", file.string(), " ", error.what());
   } catch (const Error& error) {
     fail("the plugin file ", file.string(), " ", error.what());
   }
 }
 
-std::string stamp_fault(const Stamp& stamp) {
+std::string stamp_fault(const Stamp& stamp, std::string_view hash_of_headers) {
   const std::uint32_t host = library_flags();
   const std::string start = cat("E102 plugin '", stamp.name.view(), "' ");
   constexpr std::string_view rebuild = ". Build it again with the compiler and flags of this host";
@@ -173,19 +192,7 @@ std::string stamp_fault(const Stamp& stamp) {
   }
   const std::string layout = layout_fault(stamp);
   if (!layout.empty()) return cat(start, "disagrees on core types: ", layout, rebuild);
-  return "";
-}
-
-std::string header_fault(const Stamp& stamp, std::string_view hash_of_headers) {
-  if (hash_of_headers == header_hash()) return "";
-  if (hash_of_headers.empty()) {
-    return cat("E102 plugin '", stamp.name.view(),
-               "' does not say which public headers it is built with. Build it by lathe_add_plugin "
-               "or `lathe build`, which note them");
-  }
-  return cat("E102 plugin '", stamp.name.view(), "' is built with other public headers (",
-             hash_of_headers, ") than this host (", header_hash(),
-             "). Build it again with the headers of this host");
+  return header_fault(stamp, hash_of_headers);
 }
 
 std::string interface_fault(const Stamp& stamp, int host_version) {

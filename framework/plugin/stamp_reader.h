@@ -23,8 +23,7 @@ PluginFile read_plugin_file(const std::filesystem::path& file);
 
 // Why this host refuses the stamp, as "E101 ..." or "E102 ..." with both sides and what to do; ""
 // when it fits. The interface version of the kind is compared when the kind is asked for.
-std::string stamp_fault(const Stamp& stamp);
-std::string header_fault(const Stamp& stamp, std::string_view hash_of_headers);
+std::string stamp_fault(const Stamp& stamp, std::string_view hash_of_headers);
 std::string interface_fault(const Stamp& stamp, int host_version);
 
 // Why the file or its folder is not to be trusted, or "": both must belong to this user or root and

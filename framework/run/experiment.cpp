@@ -1,6 +1,8 @@
 #include <lathe/run/experiment.h>
 
 #include <lathe/base/hash.h>
+#include <lathe/learn/wrap.h>
+#include <lathe/run/fit.h>
 
 #include <algorithm>
 #include <map>
@@ -13,7 +15,9 @@ const std::map<std::string, Schema>& loop_tables() {
       {"train", schema_of<TrainSettings>()},
       {"evaluate", schema_of<EvaluateSettings>()},
       {"checkpoint", schema_of<CheckpointSettings>()},
-      {"sample", schema_of<SampleSettings>()}};
+      {"sample", schema_of<SampleSettings>()},
+      {"asynchronous", schema_of<AsynchronousSettings>()},
+      {"wrap", schema_of<WrapSettings>()}};
   return tables;
 }
 
@@ -29,17 +33,6 @@ Schema top_schema() {
   for (const auto& [name, table] : loop_tables()) add(name);
   for (const Slot& slot : slots()) {
     if (!slot.many) add(slot.table);
-  }
-  return schema;
-}
-
-Schema schema_of_plugin(Registry& registry, const std::string& kind, const std::string& name) {
-  Schema schema;
-  const Descriptor& descriptor = registry.find(kind, name);
-  if (descriptor.describe != nullptr) descriptor.describe(schema);
-  if (kind == "reward") {  // what the sum of rewards asks of each part
-    const Schema part = schema_of<RewardSettings>();
-    schema.options.insert(schema.options.end(), part.options.begin(), part.options.end());
   }
   return schema;
 }
@@ -69,16 +62,30 @@ const std::vector<Slot>& slots() {
   return all;
 }
 
+Schema table_schema(const Description& component) {
+  Schema schema = component.schema;
+  if (component.kind == "reward") {  // what the sum of rewards asks of each part
+    const Schema part = schema_of<RewardSettings>();
+    schema.options.insert(schema.options.end(), part.options.begin(), part.options.end());
+  }
+  return schema;
+}
+
 Experiment::Experiment(const std::filesystem::path& file, const std::vector<std::string>& arguments,
                        Registry& registry)
     : Experiment(file, arguments, registry, file.stem().string()) {}
 
 Experiment::Experiment(const std::filesystem::path& file, const std::vector<std::string>& arguments,
                        Registry& registry, std::string name)
+    : Experiment(compose(file, arguments), registry, std::move(name)) {}
+
+Experiment::Experiment(const Composed& composed, Registry& registry, std::string name)
     : name_(std::move(name)), registry_(registry) {
-  Composed composed = compose(file, arguments);
   config_ = composed.config;
   files_ = composed.files;
+  if (const auto stages = config_.find("stage")) {
+    fail(stages->where(), ": a file with stages is several experiments, and one is asked for here");
+  }
   if (!composed.applied.empty()) variant_.clear();
   for (const std::string& variant : composed.applied) {
     variant_ += (variant_.empty() ? "" : "+") + variant;
@@ -170,7 +177,7 @@ Config Experiment::table(const std::string& path) const {
 }
 
 Schema Experiment::schema_of_table(const std::string& path) const {
-  return schema_of_plugin(registry_, slot_of(path).kind, plugin_of(path));
+  return table_schema(registry_.describe(slot_of(path).kind, plugin_of(path)));
 }
 
 std::vector<std::string> Experiment::faults() const {
@@ -188,7 +195,33 @@ std::vector<std::string> Experiment::faults() const {
   for (const auto& [name, schema] : loop_tables())
     note(check(table(name), schema, "[" + name + "]"));
   for (const Slot& slot : slots()) note_slot_faults(slot, all);
+  if (all.empty()) note(unmet_needs());
   return all;
+}
+
+std::vector<std::string> Experiment::unmet_needs() const {
+  std::vector<Need> needs;
+  std::vector<const Description*> in_use;
+  for (const Filling& filling : fillings()) {
+    const Description& component = registry_.describe(filling.kind, filling.plugin);
+    in_use.push_back(&component);
+    const auto use = config_.find(filling.path + ".use");
+    const std::string where = use ? use->where() : config_.where();
+    for (const std::string& word : component.needs) {
+      needs.push_back({word, cat(filling.kind, " '", filling.plugin, "'"), where});
+    }
+  }
+  const auto precision = config_.find("train.precision");
+  const std::string type = precision ? precision->as<std::string>() : "f32";
+  if (type != "f32") {
+    needs.push_back(
+        {type + " precision", cat("[train] precision = \"", type, "\""), precision->where()});
+  }
+  const auto prompts = config_.find("sample.prompts");
+  if (prompts && !prompts->items().empty()) {
+    needs.push_back({"cached decoding", "[sample] with prompts", prompts->where()});
+  }
+  return misfits(needs, in_use, registry_);
 }
 
 void Experiment::note_slot_faults(const Slot& slot, std::vector<std::string>& all) const {
@@ -251,9 +284,8 @@ std::string Experiment::identity() const {
     if (filling.path == "backend") continue;  // where it runs; the manifest says which
     Config part = identity_of(table(filling.path), schema_of_table(filling.path));
     part = part.with("use", Config::text(filling.plugin));
-    part = part.with(
-        "version",
-        Config::text(std::string(registry_.find(filling.kind, filling.plugin).version())));
+    part = part.with("version",
+                     Config::text(registry_.describe(filling.kind, filling.plugin).version));
     // A flat name: the identity is hashed, never read back.
     result = result.with(join_path("", filling.path), part);
   }

@@ -22,6 +22,10 @@ struct Slot {
 };
 const std::vector<Slot>& slots();
 
+// What an experiment may write in the table of a component: its options, and for some kinds those
+// of the loop.
+Schema table_schema(const Description& component);
+
 // A plugin that an experiment uses, and the path of its table: "model", "reward.0".
 struct Filling {
   std::string path;
@@ -37,6 +41,8 @@ class Experiment {
   // The same under another name than the file's: a run that goes on keeps its experiment's.
   Experiment(const std::filesystem::path& file, const std::vector<std::string>& arguments,
              Registry& registry, std::string name);
+  // Of what has been composed already: a stage of a file.
+  Experiment(const Composed& composed, Registry& registry, std::string name);
 
   const Config& config() const { return config_; }         // defaults not written out
   Config resolved() const;                                 // with every default
@@ -62,6 +68,7 @@ class Experiment {
   void prefer_plugin_files();
   void validate() const;
   std::vector<std::string> faults() const;
+  std::vector<std::string> unmet_needs() const;
   void note_slot_faults(const Slot& slot, std::vector<std::string>& all) const;
   Schema schema_of_table(const std::string& path) const;
 
