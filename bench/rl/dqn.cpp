@@ -1,0 +1,64 @@
+// DQN on CartPole with CleanRL's settings: environment steps and updates a second of processor
+// time, on one thread. bench/peers/dqn_cartpole.py measures Stable-Baselines3 in the same way.
+//
+//   bench_dqn [--steps 5000] [--variant zoo]      optimizer steps that are timed
+#include <lathe/base/error.h>
+#include <lathe/learn/components.h>
+#include <lathe/run/trainer.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <string>
+#include <vector>
+
+namespace lathe {
+namespace {
+
+double processor_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+void measure(std::int64_t steps, const std::vector<std::string>& changes) {
+  PluginPlaces places;
+  places.folders = {LATHE_PLUGINS};
+  Registry registry(places);
+  add_components(registry);
+  const Experiment experiment(std::string(LATHE_SOURCE) + "/experiments/rl/dqn_cartpole.toml",
+                              changes, registry);
+  Session session(experiment, registry, {.work_folder = ".", .tokenizer_folder = {}});
+  Trainer trainer(session);
+  const double begun = processor_seconds();
+  trainer.step();  // fills the memory first
+  const auto filled = static_cast<double>(session.feed->actions_taken());
+  const double start = processor_seconds();
+  std::printf("before learning   %9.0f steps/s\n", filled / (start - begun));
+  for (std::int64_t step = 1; step < steps; ++step) trainer.step();
+  const double seconds = processor_seconds() - start;
+  const auto taken = static_cast<double>(session.feed->actions_taken()) - filled;
+  std::printf("while learning    %9.0f steps/s  %9.0f updates/s  %11.0f transitions/s\n",
+              taken / seconds, static_cast<double>(steps - 1) / seconds,
+              static_cast<double>((steps - 1) * session.train.batch) / seconds);
+}
+
+}  // namespace
+}  // namespace lathe
+
+int main(int count, char** arguments) {
+  std::int64_t steps = 5000;
+  std::vector<std::string> changes = {"train.threads=1"};
+  for (int i = 1; i + 1 < count; i += 2) {
+    const std::string name = arguments[i];
+    if (name == "--steps") steps = std::atoll(arguments[i + 1]);
+    if (name == "--variant") changes.insert(changes.begin(), std::string("@") + arguments[i + 1]);
+  }
+  try {
+    lathe::measure(steps, changes);
+  } catch (const lathe::Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
