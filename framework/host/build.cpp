@@ -24,6 +24,7 @@ void print(const BuiltPlugin& built) {
                              : cat(" built in ", std::round(built.seconds * 10) / 10, " s"));
   }
   std::printf("%s\n", built.library.c_str());
+  std::fflush(stdout);
 }
 
 void advise(const BuiltPlugin& built, bool elsewhere) {

@@ -8,6 +8,7 @@
 #include <lathe/base/terminal.h>
 #include <lathe/host/process.h>
 #include <lathe/plugin/core_library.h>
+#include <lathe/plugin/sidecar.h>
 #include <lathe/plugin/sources.h>
 
 #include <unistd.h>
@@ -50,6 +51,13 @@ Recipe read_recipe() {
   } catch (const nlohmann::json::exception& error) {
     fail(path, ": is not a recipe of this Lathe (", error.what(), ")");
   }
+}
+
+// In English, since fail_to_compile and fail_to_link read what the compiler says.
+Words compiler_words(const Recipe& recipe) {
+  Words words = {"env", "LC_ALL=C.UTF-8", recipe.compiler};
+  words.insert(words.end(), recipe.compile.begin(), recipe.compile.end());
+  return words;
 }
 
 // A folder beside the library, so that the finished file can be renamed into place.
@@ -148,8 +156,7 @@ std::vector<filesystem::path> own_files(const std::string& rule, const Recipe& r
 
 PluginSources compile(const filesystem::path& source, const Recipe& recipe,
                       const WorkFolder& work) {
-  Words words = {recipe.compiler};
-  words.insert(words.end(), recipe.compile.begin(), recipe.compile.end());
+  Words words = compiler_words(recipe);
   if (terminal_has_colour()) words.push_back("-fdiagnostics-color=always");
   const std::string rule = (work / "plugin.d").string();
   words.insert(words.end(),
@@ -173,8 +180,7 @@ void link(const filesystem::path& source, const std::string& manual, const Recip
                     "\\\"\\n.popsection\");\n"
                     "asm(\".pushsection .lathe.manual\\n.incbin \\\"manual.txt\\\"\\n"
                     ".popsection\");\n"));
-  Words words = {recipe.compiler};
-  words.insert(words.end(), recipe.compile.begin(), recipe.compile.end());
+  Words words = compiler_words(recipe);
   words.insert(words.end(), {"-shared", "plugin.o", "notes.cpp", "-o", "plugin.so"});
   words.insert(words.end(), recipe.link.begin(), recipe.link.end());
   words.push_back(core_library().string());
@@ -221,7 +227,10 @@ BuiltPlugin build_plugin(const filesystem::path& source, const filesystem::path&
     for (const PluginState& state : components_of(work / "plugin.so")) {
       if (state.state == "rejected") fail(source.string(), ": ", state.reason);
     }
+    // A plugin that dies when it is asked replaces nothing.
+    const filesystem::path sidecar = write_sidecar(work / "plugin.so");
     rename_path(real_files(), (work / "plugin.so").string(), built.library.string());
+    rename_path(real_files(), sidecar.string(), sidecar_of(built.library).string());
     write_plugin_sources(built.library, sources);
   }
   built.components = components_of(built.library);

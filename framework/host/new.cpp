@@ -100,6 +100,7 @@ int make(const Arguments& arguments, Registry& registry) {
   } else {
     std::printf("%s\n%s\n", files[0].c_str(), files[1].c_str());
   }
+  std::fflush(stdout);
   log_info("next: lathe build ", files[0], " && lathe run ", files[1]);
   return exit_done;
 }

@@ -27,6 +27,10 @@ class Program {
   Program() {
     setenv("OMP_WAIT_POLICY", "passive", 1);
     setenv("NO_COLOR", "1", 1);
+    // The plugins of who runs the tests are none of theirs.
+    setenv("XDG_DATA_HOME", (folder_ / "data").c_str(), 1);
+    setenv("XDG_CACHE_HOME", (folder_ / "cache").c_str(), 1);
+    unsetenv("LATHE_PLUGIN_PATH");
   }
 
   const std::string& path() const { return folder_.path(); }
@@ -42,12 +46,15 @@ class Program {
     std::string out, error;
   };
   // `prepare` runs in the child before the program does.
-  Child start(const std::vector<std::string>& words, const std::function<void()>& prepare = {}) {
+  Child start(std::vector<std::string> words, const std::function<void()>& prepare = {}) {
+    words.insert(words.begin(), LATHE_BUILD "/bin/lathe");
+    return start_program(std::move(words), prepare);
+  }
+  // The same with another program, words[0].
+  Child start_program(std::vector<std::string> all, const std::function<void()>& prepare = {}) {
     const int number = ++started_;
     Child child{0, folder_ / ("out." + std::to_string(number)),
                 folder_ / ("error." + std::to_string(number))};
-    std::vector<std::string> all = {LATHE_BUILD "/bin/lathe"};
-    all.insert(all.end(), words.begin(), words.end());
     std::vector<char*> pointers;
     for (std::string& word : all) pointers.push_back(word.data());
     pointers.push_back(nullptr);

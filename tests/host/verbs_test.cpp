@@ -16,8 +16,8 @@ class Verbs : public ::testing::Test {
 };
 
 TEST_F(Verbs, EachHasHelpOnStandardOutput) {
-  for (const std::string verb :
-       {"run", "resume", "check", "show", "generate", "plugins", "inspect", "tokenizer"}) {
+  for (const std::string verb : {"run", "resume", "check", "show", "generate", "plugins", "inspect",
+                                 "new", "build", "tokenizer"}) {
     const Outcome outcome = program.run({verb, "--help"});
     EXPECT_EQ(outcome.code, 0) << verb;
     EXPECT_EQ(outcome.out.rfind("usage: lathe " + verb, 0), 0U) << outcome.out;
@@ -168,17 +168,6 @@ TEST_F(Verbs, APluginFileMayBeNamed) {
       holds(program.run({"check", "other.toml"}).error, "does not offer 'sort', only text"));
   program.write("sort.so", std::string(100, 'x'));
   EXPECT_TRUE(holds(program.run({"check", "none.toml"}).error, "is not an ELF library"));
-}
-
-// The first plugin of the README, as it stands there.
-TEST_F(Verbs, ThePluginOfTheReadmeWorks) {
-  const std::string source = read_file(LATHE_SOURCE "/tests/host/fixtures/reverse.cpp");
-  EXPECT_TRUE(holds(read_file(LATHE_SOURCE "/README.md"), "```cpp\n" + source + "```"));
-  const Outcome run =
-      program.run({"run", "tiny.toml", "--plugin-path", LATHE_TEST_PLUGINS, "data=reverse",
-                   "data.train=100", "sample.prompts=['abcde=']", "train.steps=2", "--json"});
-  ASSERT_EQ(run.code, 0) << run.error;
-  EXPECT_EQ(Json::parse(run.out).at("step"), 2);
 }
 
 }  // namespace
