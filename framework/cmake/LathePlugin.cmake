@@ -23,14 +23,17 @@ asm(\".pushsection .lathe.manual\\n.incbin \\\"@notes@.txt\\\"\\n.popsection\");
   set(notes ${notes} PARENT_SCOPE)
 endfunction()
 
-# lathe_add_plugin(NAME SOURCES a.cpp ... [LINK targets ...] [OUTPUT folder])
+# lathe_add_plugin(NAME SOURCES a.cpp ... [LINK targets ...] [OUTPUT folder] [NO_SIDECAR])
 #
 # One plugin: a shared library that is loaded by name. It exports its descriptor and nothing else,
 # so that two plugins can never see each other's symbols, and it must find all its own symbols when
 # it is linked, not at hour six. This file serves Lathe's own tree and find_package(Lathe) alike.
 # A plugin that is built into another folder is not installed.
+#
+# After linking, the program asks the plugin what it declares and writes that beside it
+# (NAME.lathe.json), so that nobody needs to load it to know.
 function(lathe_add_plugin name)
-  cmake_parse_arguments(PARSE_ARGV 1 plugin "" "OUTPUT" "SOURCES;LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 plugin "NO_SIDECAR" "OUTPUT" "SOURCES;LINK")
   if(NOT plugin_SOURCES)
     message(FATAL_ERROR "lathe_add_plugin(${name}): no SOURCES were given")
   endif()
@@ -51,7 +54,13 @@ function(lathe_add_plugin name)
   target_link_options(${target} PRIVATE
     -Wl,-z,defs -Wl,--version-script=${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map)
   set_property(GLOBAL APPEND PROPERTY LATHE_PLUGIN_TARGETS ${target})
+  set(sidecar ${plugin_OUTPUT}/${name}.lathe.json)
+  if(NOT plugin_NO_SIDECAR)
+    add_custom_command(TARGET ${target} POST_BUILD VERBATIM BYPRODUCTS ${sidecar}
+      COMMAND lathe_program sidecar --quiet $<TARGET_FILE:${target}>)
+  endif()
   if(plugin_OUTPUT STREQUAL LATHE_PLUGIN_OUTPUT)
     install(TARGETS ${target} LIBRARY DESTINATION lib/lathe/plugins)
+    install(FILES ${sidecar} DESTINATION lib/lathe/plugins)
   endif()
 endfunction()

@@ -16,6 +16,7 @@ namespace lathe {
 
 class ReplayFeed final : public Feed {
  public:
+  static constexpr const char* needs[] = {"environment"};
   struct Options : Keys {
     std::int64_t environments = key("environments", 1, "rows E of the environment", at_least(1));
     std::int64_t collect =

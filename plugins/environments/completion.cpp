@@ -25,6 +25,7 @@ namespace lathe {
 
 class CompletionEnvironment final : public Environment {
  public:
+  static constexpr const char* needs[] = {"reward", "cached decoding"};
   struct Options : Keys {
     std::int64_t tokens = key("tokens", 64, "most tokens of a completion", at_least(1));
     std::string cut = key("cut", "keep",

@@ -24,6 +24,7 @@ namespace lathe {
 
 class Encoder final : public Model {
  public:
+  static constexpr const char* provides[] = {"bidirectional attention"};
   struct Options : Keys {
     std::string style = key("style", "plain", "the options below, or BERT's choice of them",
                             one_of({"plain", "bert"}));

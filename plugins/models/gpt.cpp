@@ -22,6 +22,7 @@ namespace lathe {
 
 class Gpt final : public Model {
  public:
+  static constexpr const char* provides[] = {"causal attention", "cached decoding"};
   struct Options : Keys {
     std::int64_t layers = key("layers", 12, "Transformer blocks", at_least(0));
     std::int64_t heads = key("heads", 12, "attention heads H", at_least(1));

@@ -34,6 +34,7 @@ namespace lathe {
 
 class Masked final : public Objective {
  public:
+  static constexpr const char* needs[] = {"bidirectional attention"};
   struct Options : Keys {
     std::string estimator = key("estimator", "joint", "what is hidden at a time: see above",
                                 one_of({"exact", "single", "joint", "diffusion"}));

@@ -30,6 +30,7 @@ namespace lathe {
 
 class Ppo final : public Objective {
  public:
+  static constexpr const char* needs[] = {"environment"};
   struct Options : Keys {
     double clip = key("clip", 0.2, "largest change c of the ratio that is rewarded", above(0));
     std::string clip_schedule = key("clip_schedule", "constant", "of both clips over the run",

@@ -31,6 +31,7 @@ namespace lathe {
 
 class QLearning final : public Objective {
  public:
+  static constexpr const char* needs[] = {"environment"};
   struct Options : ExploringKeys {
     using ExploringKeys::ExploringKeys;
 

@@ -16,6 +16,7 @@ namespace lathe {
 
 class Reinforce final : public Objective {
  public:
+  static constexpr const char* needs[] = {"environment"};
   struct Options : Keys {
     std::string baseline = key("baseline", "none", "b, which is subtracted from the return",
                                one_of({"none", "mean", "value"}));

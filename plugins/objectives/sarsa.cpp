@@ -29,6 +29,7 @@ namespace lathe {
 
 class Sarsa final : public Objective {
  public:
+  static constexpr const char* needs[] = {"environment"};
   struct Options : ExploringKeys {
     using ExploringKeys::ExploringKeys;
 

@@ -17,6 +17,7 @@ namespace lathe {
 
 class Sft final : public Objective {
  public:
+  static constexpr const char* needs[] = {"causal attention"};
   struct Options : Keys {
     double smoothing = key("smoothing", 0.0, "label smoothing s", at_least(0), below(1));
     double z_loss = key("z_loss", 0.0, "weight z of the squared log-sum-exp", at_least(0));

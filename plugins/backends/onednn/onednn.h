@@ -16,6 +16,7 @@ namespace lathe {
 
 class OnednnBackend final : public Backend {
  public:
+  static constexpr const char* provides[] = {"f32 precision", "bf16 precision"};
   struct Options : Keys {
     std::string matmul = key("matmul", "own",
                              "matrix products by the kernels of this plugin, which decode with the "

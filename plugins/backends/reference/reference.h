@@ -9,6 +9,7 @@ namespace lathe {
 
 class ReferenceBackend final : public Backend {
  public:
+  static constexpr const char* provides[] = {"f32 precision", "bf16 precision", "f64 precision"};
   // memory.cpp
   std::string device() const override;
   bool supports(DType type) const override;
