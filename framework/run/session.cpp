@@ -91,7 +91,7 @@ void Session::make_rewards() {
 
 std::unique_ptr<Environment> Session::make_environment(std::int64_t rows, Split split,
                                                        std::int64_t worker) const {
-  auto made = make<Environment>("environment");
+  auto made = wrapped(make<Environment>("environment"), wrap, objective->discount(), statistics);
   const std::uint64_t own = seed + 100003 * static_cast<std::uint64_t>(worker + 1);
   // Held-out episodes are others than those of training.
   made->open({.rows = rows,
@@ -101,7 +101,7 @@ std::unique_ptr<Environment> Session::make_environment(std::int64_t rows, Split 
               .dataset = dataset.get(),
               .tokenizer = tokenizer.get(),
               .rewards = rewards.get()});
-  return wrapped(std::move(made), wrap, objective->discount(), statistics);
+  return made;
 }
 
 // What the model will see and choose from.
