@@ -3,23 +3,20 @@
 // Llama.
 #include <gtest/gtest.h>
 #include <lathe/config/toml.h>
-#include <lathe/io/safetensors.h>
 #include <lathe/learn/objective.h>
 
-#include <cmath>
 #include <cstring>
 
+#include "models/recorded.h"
 #include "run/tiny_session.h"
 
 namespace lathe {
 namespace {
+using testing::doubles;
+using testing::floats;
+using testing::normwise;
+using testing::relative;
 constexpr std::int64_t rows = 3, length = 11, vocabulary = 37, width = 24, layers = 2;
-
-std::vector<float> floats(const TensorEntry& entry) {
-  std::vector<float> values(static_cast<std::size_t>(entry.elements()));
-  read_floats(entry, values);
-  return values;
-}
 
 struct Named {
   std::string ours, theirs;
@@ -60,32 +57,6 @@ std::vector<float> in_our_layout(const TensorEntry& entry, bool transposed) {
     for (std::size_t o = 0; o < out; ++o) turned[o * in + i] = values[i * out + o];
   }
   return turned;
-}
-
-// Largest deviation beside the largest value.
-double relative(const std::vector<double>& values, const std::vector<double>& expected) {
-  double error = 0, size = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    error = std::max(error, std::abs(values[i] - expected[i]));
-    size = std::max(size, std::abs(expected[i]));
-  }
-  return error / size;
-}
-
-double normwise(const std::vector<double>& values, const std::vector<float>& expected) {
-  double error = 0, size = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    error += std::pow(values[i] - static_cast<double>(expected[i]), 2);
-    size += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  return std::sqrt(error / size);
-}
-
-std::vector<double> doubles(const TensorEntry& entry) {
-  std::vector<double> values(static_cast<std::size_t>(entry.elements()));
-  EXPECT_EQ(entry.type, TensorType::F64) << entry.name;
-  std::memcpy(values.data(), entry.bytes.data(), entry.bytes.size());
-  return values;
 }
 
 class Gpt2 : public ::testing::TestWithParam<const char*> {

@@ -1,0 +1,171 @@
+// BERT exactly: weights, logits, losses and gradients of Hugging Face's BertForMaskedLM, recorded
+// in double precision by tests/oracles/record_bert.py. The third row ends in padding.
+#include <gtest/gtest.h>
+#include <lathe/config/toml.h>
+#include <lathe/learn/model.h>
+
+#include "models/recorded.h"
+#include "run/tiny_session.h"
+
+namespace lathe {
+namespace {
+using testing::doubles;
+using testing::floats;
+using testing::integers;
+constexpr std::int64_t rows = 3, length = 11, vocabulary = 41, layers = 2;
+
+struct Named {
+  std::string ours;
+  std::vector<std::string> theirs;  // joined along the first axis
+};
+
+std::vector<Named> names() {
+  std::vector<Named> all = {{"token_embedding", {"bert.embeddings.word_embeddings.weight"}},
+                            {"position_embedding", {"bert.embeddings.position_embeddings.weight"}},
+                            {"type_embedding", {"bert.embeddings.token_type_embeddings.weight"}},
+                            {"head_bias", {"cls.predictions.bias"}}};
+  const auto both = [&](const std::string& ours, const std::vector<std::string>& theirs) {
+    for (const char* kind : {".weight", ".bias"}) {
+      Named named{ours + kind, {}};
+      for (const std::string& one : theirs) named.theirs.push_back(one + kind);
+      all.push_back(named);
+    }
+  };
+  both("embedding_norm", {"bert.embeddings.LayerNorm"});
+  both("transform", {"cls.predictions.transform.dense"});
+  both("transform_norm", {"cls.predictions.transform.LayerNorm"});
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    const std::string ours = cat("block.", layer, ".");
+    const std::string theirs = cat("bert.encoder.layer.", layer, ".");
+    const std::string self = theirs + "attention.self.";
+    both(ours + "qkv", {self + "query", self + "key", self + "value"});
+    both(ours + "projection", {theirs + "attention.output.dense"});
+    both(ours + "attention_norm", {theirs + "attention.output.LayerNorm"});
+    both(ours + "up", {theirs + "intermediate.dense"});
+    both(ours + "down", {theirs + "output.dense"});
+    both(ours + "feed_norm", {theirs + "output.LayerNorm"});
+  }
+  return all;
+}
+
+std::vector<float> joined(const TensorFile& file, const Named& named, const std::string& prefix) {
+  std::vector<float> all;
+  for (const std::string& name : named.theirs) {
+    const std::vector<float> values = floats(file.at(prefix + name));
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
+class Bert : public ::testing::TestWithParam<const char*> {
+ protected:
+  Bert()
+      : registry_(testing::built_plugins()),
+        expected_(open_tensors(LATHE_FIXTURES "/bert/expected.safetensors")),
+        mask_(integers(expected_.at("mask"))),
+        backend_(registry_.create<Backend>(GetParam(), Config())),
+        model_(registry_.create<Model>(
+            "encoder",
+            parse_toml("style = \"bert\"\nlayers = 2\nheads = 3\nwidth = 24\nhidden = 40",
+                       "bert"))) {
+    model_->build(parameters_, {.vocabulary = vocabulary, .context = 13});
+    parameters_.allocate(backend_, Precision::f32, 0);
+    const TensorFile weights = open_tensors(LATHE_FIXTURES "/bert/model.safetensors");
+    std::size_t used = 0;
+    for (const Named& named : names()) {
+      const std::vector<float> values = joined(weights, named, "");
+      Parameter* parameter = parameters_.find(named.ours);
+      if (parameter == nullptr) throw std::runtime_error("no parameter " + named.ours);
+      EXPECT_EQ(static_cast<std::int64_t>(values.size()), parameter->shape.count()) << named.ours;
+      backend_->upload(parameter->master.view().data, values.data(), values.size() * sizeof(float));
+      used += named.theirs.size();
+    }
+    EXPECT_EQ(weights.entries().size(), used);
+    EXPECT_EQ(parameters_.all().size(), names().size());
+  }
+
+  Tensor hidden(bool with_types) const {
+    ModelInput input;
+    const Shape places{rows * length};
+    std::vector<std::int32_t> positions, segments;
+    for (std::size_t n = 0; n < mask_.size(); ++n) {
+      positions.push_back(static_cast<std::int32_t>(n % length));
+      segments.push_back(mask_[n] - 1);
+    }
+    input.tokens = Tensor::of<std::int32_t>(backend_, places, integers(expected_.at("tokens")));
+    if (with_types) {
+      input.types = Tensor::of<std::int32_t>(backend_, places, integers(expected_.at("types")));
+    }
+    input.places.rows = rows;
+    input.places.length = length;
+    input.places.positions = Tensor::of<std::int32_t>(backend_, places, positions);
+    input.places.segments = Tensor::of<std::int32_t>(backend_, {rows, length}, segments);
+    return model_->hidden(input);
+  }
+
+  // Of the places that are no padding.
+  std::vector<double> real(const std::vector<double>& logits) const {
+    std::vector<double> some;
+    for (std::size_t n = 0; n < mask_.size(); ++n) {
+      if (mask_[n] == 0) continue;
+      const auto first = logits.begin() + static_cast<std::ptrdiff_t>(n * vocabulary);
+      some.insert(some.end(), first, first + vocabulary);
+    }
+    return some;
+  }
+
+  Registry registry_;
+  TensorFile expected_;
+  std::vector<std::int32_t> mask_;
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<Model> model_;
+  Parameters parameters_;
+};
+
+TEST_P(Bert, Logits) {
+  const NoGradient silent;
+  for (const bool with_types : {true, false}) {
+    const std::vector<double> expected =
+        doubles(expected_.at(with_types ? "logits" : "logits.no_types"));
+    EXPECT_LE(testing::relative(real(model_->logits(hidden(with_types)).values()), real(expected)),
+              1e-5);
+  }
+}
+
+// The head on some places alone, its bias included, and every gradient.
+TEST_P(Bert, LossesAndGradientsAtSomePlaces) {
+  const std::vector<std::int32_t> places = integers(expected_.at("places"));
+  const std::vector<std::int32_t> wanted = integers(expected_.at("wanted"));
+  const Shape count{static_cast<std::int64_t>(places.size())};
+  const Tensor targets = Tensor::of<std::int32_t>(backend_, count, wanted);
+  const std::vector<double> losses = doubles(expected_.at("losses"));
+  double sum = 0;
+  for (const double one : losses) sum += one;
+
+  parameters_.begin_gradients();
+  Tape tape;
+  const Tensor rows_asked = gather(hidden(true), Tensor::of<std::int32_t>(backend_, count, places));
+  const HeadLoss loss =
+      model_->cross_entropy(rows_asked, targets, Tensor::full(backend_, count, DType::f32, 1));
+  EXPECT_LE(testing::relative(loss.loss.values(), losses), 1e-5);
+  EXPECT_NEAR(loss.sum.item(), sum, 1e-5 * sum);
+  std::vector<double> scored =
+      model_->score(rows_asked.detached(), targets, 1).log_probability.values();
+  for (double& value : scored) value = -value;
+  EXPECT_LE(testing::relative(scored, losses), 1e-5);
+
+  tape.backward(loss.sum);
+  parameters_.finish_gradients();
+  for (const Named& named : names()) {
+    // A key's bias shifts all scores of a query alike: its gradient is 0, and rounding is not.
+    const std::vector<double> gradient = parameters_.find(named.ours)->gradient.values();
+    EXPECT_LE(testing::normwise(gradient, joined(expected_, named, "gradient.")), 1e-5)
+        << named.ours;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, Bert, ::testing::Values("reference", "onednn"),
+                         [](const auto& one) { return std::string(one.param); });
+
+}  // namespace
+}  // namespace lathe
