@@ -211,6 +211,7 @@ MaskedBatch hide_single(const Batch& batch, const std::vector<MaskPiece>& pieces
     hide(masked, piece.row, place, mask);
     masked.weight += sum_of_weights(batch, piece);
   }
+  fill_up(masked, 1);
   return masked;
 }
 
@@ -243,7 +244,7 @@ MaskedBatch hide_diffusion(const Batch& batch, const std::vector<MaskPiece>& pie
   }
   // The number of hidden places differs from step to step; few different sizes are asked for.
   const std::int64_t grain = std::max<std::int64_t>(16, (most + 15) / 16);
-  fill_up(masked, (masked.asked + grain - 1) / grain * grain);
+  fill_up(masked, std::max<std::int64_t>(1, (masked.asked + grain - 1) / grain) * grain);
   return masked;
 }
 
@@ -366,7 +367,7 @@ MaskedBatch hide_joint(const Batch& batch, const std::vector<MaskPiece>& pieces,
     }
     most += std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(wanted)));
   }
-  fill_up(masked, most);
+  fill_up(masked, std::max<std::int64_t>(1, most));
   return masked;
 }
 

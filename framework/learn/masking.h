@@ -34,8 +34,8 @@ std::vector<MaskPiece> mask_pieces(const Batch& batch, const Tokenizer& tokenize
                                    bool end_counts = false);
 
 // What the model is shown, and the M places at which it is asked. Entries past the first `asked`
-// only fill the arrays up, so that their size stays the same from step to step: place 0, target -1,
-// weight 0.
+// only fill the arrays up, so that their size stays the same from step to step, and is never 0
+// where places are drawn: place 0, target -1, weight 0.
 struct MaskedBatch {
   Batch seen;                         // tokens after hiding; targets and weights say nothing
   std::vector<std::int32_t> places;   // [M] n of the N places of `seen`

@@ -80,8 +80,9 @@ class Masked final : public Objective {
   Loss loss(const Batch& batch, const ObjectivePass& pass) override {
     demand(pass);
     const std::vector<MaskPiece> pieces = pieces_of(batch, pass);
-    if (with_.estimator != "exact")
+    if (with_.estimator != "exact" || pieces.empty()) {  // without a place there is no copy
       return loss_of(drawn(with_.estimator, batch, pieces, pass), pass);
+    }
     return loss_of(hide_each(batch, pieces, mask_copies(pieces), *pass.tokenizer), pass);
   }
 
@@ -143,7 +144,6 @@ class Masked final : public Objective {
     const auto& backend = pass.parameters->backend();
     const bool exact = pass.parameters->precision() == Precision::f64;
     const auto count = static_cast<std::int64_t>(masked.places.size());
-    if (count == 0) return {Tensor::zeros(backend, {1}, exact ? DType::f64 : DType::f32), 0, {}};
     const Tensor targets = Tensor::of<std::int32_t>(backend, {count}, masked.targets);
     const std::vector<float> rounded(masked.weights.begin(), masked.weights.end());
     const Tensor weights = exact ? Tensor::of<double>(backend, {count}, masked.weights)
