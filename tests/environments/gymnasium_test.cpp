@@ -140,8 +140,9 @@ TEST(Gymnasium, ControlTasksBeginAndAreCutOffAsThere) {
     Opened one(task.name, "");
     one.reset();
     for (int step = 1; step <= task.limit; ++step) {
-      const bool left = one.now.numbers[2] + one.now.numbers[3] < 0;  // balances the pole
-      one.step(task.action >= 0 ? task.action : left ? 0 : 1);
+      const std::vector<float>& seen = one.now.numbers;
+      const bool balances = task.action < 0;  // the pole, by its angle and angular velocity
+      one.step(balances ? (seen[2] + seen[3] < 0 ? 0 : 1) : task.action);
       ASSERT_EQ(one.outcomes.terminated[0], 0) << task.name << " step " << step;
       ASSERT_EQ(one.outcomes.truncated[0], step == task.limit) << task.name << " step " << step;
     }
