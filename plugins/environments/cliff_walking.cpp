@@ -5,10 +5,13 @@
 //   [environment]
 //   use = "cliff_walking"
 //
-//   o o o o o o o o o o o o       State: 12 row + column, row 0 on top. Each step costs 1, a fall
-//   o o o o o o o o o o o o       costs 100 and leads back to the start S; the episode ends at G.
-//   o o o o o o o o o o o o       The best path, along the edge, earns -13.
+//   o o o o o o o o o o o o
+//   o o o o o o o o o o o o
+//   o o o o o o o o o o o o
 //   S C C C C C C C C C C G
+//
+// State: 12 row + column, row 0 on top. Each step costs 1, a fall into C costs 100 and leads back to
+// the start S; the episode ends at G. The best path, along the edge, earns -13.
 #include <lathe/learn/picture.h>
 #include <lathe/learn/tabular.h>
 #include <lathe/plugin/plugin.h>

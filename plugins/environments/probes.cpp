@@ -5,13 +5,13 @@
 //   [environment]
 //   use = "probe_action"
 //
-//   name              | actions | steps | observation    | reward              | broken when it
-//   fails probe_constant    | 1       | 1     | 0              | 1                   | value, its
-//   loss probe_observation | 1       | 1     | -1 or 1        | the observation     | value's input
-//   probe_discount    | 1       | 2     | 0, then 1      | 1 at the end        | discounting
-//   probe_action      | 2       | 1     | 0              | -1 or 1: the action | advantage, policy
-//   probe_both        | 2       | 1     | -1 or 1        | 1 if action matches | policy's input
-//                                                          the sign, else -1
+//   name               actions  steps  observation  reward            tests
+//   probe_constant     1        1      0            1                 the value, its loss
+//   probe_observation  1        1      -1 or 1      the observation   the value's input
+//   probe_discount     1        2      0, then 1    1 at the end      discounting
+//   probe_action       2        1      0            -1, 1: by action  advantages, policy
+//   probe_both         2        1      -1 or 1      1 if the action   the policy's input
+//                                                   is its sign, -1
 //
 // The observation is one number; with table = true it is a state, 0 for -1 or 0 and 1 for 1.
 #include <lathe/learn/episodes.h>

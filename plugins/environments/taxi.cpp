@@ -5,13 +5,18 @@
 //   [environment]
 //   use = "taxi"
 //
-//   +---------+       State: ((5 row + column) 5 + passenger) 4 + destination. The passenger waits
-//   |R: | : :G|       at R, G, Y, B (0 ... 3) or sits in the taxi (4). Each step costs 1, a pick-up
-//   | : | : : |       or drop-off that is not possible 10; bringing him home earns 20 and ends the
-//   | : : : : |       episode. Walls | stop the taxi. The best mean return over the 300 ways to
-//   | | : | : |       start is 7.93.
+//   +---------+
+//   |R: | : :G|
+//   | : | : : |
+//   | : : : : |
+//   | | : | : |
 //   |Y| : |B: |
 //   +---------+
+//
+// State: ((5 row + column) 5 + passenger) 4 + destination. The passenger waits at R, G, Y, B
+// (0 ... 3) or sits in the taxi (4). Each step costs 1, a pick-up or drop-off that is not possible
+// 10; bringing him home earns 20 and ends the episode. Walls | stop the taxi. The best mean return
+// over the 300 ways to start is 7.93.
 #include <lathe/learn/picture.h>
 #include <lathe/learn/tabular.h>
 #include <lathe/plugin/plugin.h>
