@@ -10,8 +10,8 @@
 //   o o o o o o o o o o o o
 //   S C C C C C C C C C C G
 //
-// State: 12 row + column, row 0 on top. Each step costs 1, a fall into C costs 100 and leads back to
-// the start S; the episode ends at G. The best path, along the edge, earns -13.
+// State: 12 row + column, row 0 on top. Each step costs 1, a fall into C costs 100 and leads back
+// to the start S; the episode ends at G. The best path, along the edge, earns -13.
 #include <lathe/learn/picture.h>
 #include <lathe/learn/tabular.h>
 #include <lathe/plugin/plugin.h>
