@@ -31,7 +31,8 @@ class Running {
         session_(experiment, registry,
                  {.work_folder = request.work_folder,
                   .tokenizer_folder = found_ ? folder.path() : std::filesystem::path()}),
-        trainer_(session_) {}
+        trainer_(session_),
+        control_(session_.sight && session_.fit.observations.kind != Space::Kind::tokens) {}
 
   RunResult train();
 
@@ -39,6 +40,9 @@ class Running {
   void begin();
   void describe() const;
   void report(const StepReport& report, Progress& progress);
+  double work_done() {
+    return control_ ? static_cast<double>(trainer_.actions_taken()) : trainer_.state.tokens;
+  }
   void evaluate();
   void save();
   void sample();
@@ -62,8 +66,10 @@ class Running {
   std::vector<std::vector<std::int32_t>> prompts_;  // of the samples
   std::int64_t saved_ = -1;
   std::int64_t sampled_ = -1;
+  bool control_;  // a policy acts, and not by writing: what it does is counted in actions
   double report_time_ = 0;
-  double report_tokens_ = 0;
+  double report_work_ = 0;        // tokens or actions
+  double return_ = std::nan("");  // mean of the episodes that ended lately
 };
 
 void Running::begin() {
@@ -101,6 +107,10 @@ void Running::describe() const {
            session_.parameters.count(), " parameters in ", train.precision, "; ",
            session_.tokenizer ? cat("vocabulary of ", session_.tokenizer->size())
                               : cat("environment '", experiment_.plugin_of("environment"), "'"));
+  if (control_) {
+    log_info(train.steps, " steps, feed '", experiment_.plugin_of("feed"), "'");
+    return;
+  }
   log_info(train.steps, " steps of ", train.accumulation, " x ", train.batch, " x ", train.length,
            " tokens");
 }
@@ -111,7 +121,7 @@ RunResult Running::train() {
   const TrainSettings& settings = session_.train;
   Progress progress("train", settings.steps, request_.progress, trainer_.state.step);
   report_time_ = steady_seconds();
-  report_tokens_ = trainer_.state.tokens;
+  report_work_ = work_done();
   result_.end = RunResult::End::finished;
   while (trainer_.state.step < settings.steps && !trainer_.out_of_patience()) {
     const StepReport step = trainer_.step();
@@ -147,23 +157,31 @@ RunResult Running::train() {
 void Running::report(const StepReport& step, Progress& progress) {
   const TrainState& state = trainer_.state;
   const double now = steady_seconds();
-  const double rate = (state.tokens - report_tokens_) / std::max(now - report_time_, 1e-9);
-  progress.update(state.step, {{"loss", step.loss}, {"tokens/s", rate}});
+  const double work = work_done();
+  const double rate = (work - report_work_) / std::max(now - report_time_, 1e-9);
+  const bool acts = session_.sight != nullptr;
+  const std::vector<Metric>& metrics = acts ? trainer_.measured : step.metrics;
+  Progress::Notes notes = {{"loss", step.loss}};
+  for (const Metric& metric : metrics) {
+    if (metric.name == "return" && metric.weight > 0) return_ = metric.sum / metric.weight;
+  }
+  if (control_ && std::isfinite(return_)) notes.emplace_back("return", return_);
+  notes.emplace_back(control_ ? "actions/s" : "tokens/s", rate);
+  progress.update(state.step, notes);
   if (!due(session_.train.log_every)) return;
   std::vector<MetricValue> values = {{"train/loss", step.loss},
                                      {"train/gradient_norm", step.gradient_norm},
-                                     {"train/rate", step.rate},
-                                     {"train/tokens", state.tokens},
-                                     {"speed/tokens_per_second", rate}};
-  if (const std::int64_t taken = trainer_.actions_taken(); taken > 0) {
-    values.emplace_back("train/actions", static_cast<double>(taken));
-  }
-  for (const Metric& metric : step.metrics) {
+                                     {"train/rate", step.rate}};
+  if (!control_) values.emplace_back("train/tokens", state.tokens);
+  values.emplace_back(control_ ? "speed/actions_per_second" : "speed/tokens_per_second", rate);
+  if (acts) values.emplace_back("train/actions", static_cast<double>(trainer_.actions_taken()));
+  for (const Metric& metric : metrics) {
     if (metric.weight > 0) values.emplace_back("train/" + metric.name, metric.sum / metric.weight);
   }
   folder_.metrics(state.step, values);
+  trainer_.measured.clear();
   report_time_ = now;
-  report_tokens_ = state.tokens;
+  report_work_ = work;
 }
 
 void Running::evaluate() {

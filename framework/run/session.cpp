@@ -92,7 +92,7 @@ void Session::make_rewards() {
 std::unique_ptr<Environment> Session::make_environment(std::int64_t rows, Split split,
                                                        std::int64_t worker) const {
   auto made = wrapped(make<Environment>("environment"), wrap, objective->discount(), statistics);
-  const std::uint64_t own = seed + 100003 * static_cast<std::uint64_t>(worker + 1);
+  const std::uint64_t own = seed + 100003 * static_cast<std::uint64_t>(worker);
   // Held-out episodes are others than those of training.
   made->open({.rows = rows,
               .seed = split == Split::train ? own : ~own,
@@ -203,7 +203,7 @@ WorkerParts Session::make_worker(std::int64_t number, bool own_backend) const {
                           .model = parts.copy->model.get(),
                           .parameters = &parts.copy->parameters,
                           .objective = parts.objective.get(),
-                          .stream = cat("act/", number)});
+                          .stream = number == 0 ? "act" : cat("act/", number)});
   return parts;
 }
 

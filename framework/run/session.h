@@ -36,9 +36,10 @@ struct Session {
   std::unique_ptr<ModelCopy> initial_model() const;
   // The model of a finished run or a checkpoint, which must read the same tokens.
   std::unique_ptr<ModelCopy> load_model(const std::string& run) const;
-  // An environment as [environment] and [wrap] describe it. Each worker lives through others.
+  // An environment as [environment] and [wrap] describe it. Each worker lives through other
+  // episodes, the first one through those of synchronous learning.
   std::unique_ptr<Environment> make_environment(std::int64_t rows, Split split,
-                                                std::int64_t worker = -1) const;
+                                                std::int64_t worker = 0) const;
   // With the present weights; on a backend of its own where threads are to work side by side.
   WorkerParts make_worker(std::int64_t number, bool own_backend) const;
   // Whose gradients came in the run asynchronous.record, in their order.

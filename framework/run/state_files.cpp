@@ -98,6 +98,9 @@ void StateFiles::add_components(Trainer& trainer, const Session& session) {
   session.feed->save(feed);
   kept.put("objective", objective);
   kept.put("feed", feed);
+  for (const Metric& metric : trainer.measured) {
+    kept.put("measured/" + metric.name, std::vector{metric.sum, metric.weight});
+  }
   if (trainer.workers) {
     State workers;
     trainer.workers->save(workers);
@@ -170,6 +173,12 @@ void load_state(const std::string& folder, Trainer& trainer, Session& session) {
   const State kept = load_components(folder);
   session.objective->load(kept.part("objective"));
   session.feed->load(kept.part("feed"));
+  trainer.measured.clear();
+  const State measured = kept.part("measured");
+  for (const auto& [name, item] : measured.items()) {
+    const std::vector<double> sums = measured.get<double>(name);
+    trainer.measured.push_back({name, sums.at(0), sums.at(1)});
+  }
   if (trainer.workers) trainer.workers->load(kept.part("workers"));
   const std::string path = join(folder, "state.json");
   const Json json = read_json(path);

@@ -76,6 +76,7 @@ StepReport Trainer::step() {
     update(gradient, scale, factor);
   }
   if (workers) workers->applied(state.step);
+  if (gathered.acted) add_metrics(measured, report.metrics);
   ++state.step;
   state.tokens += report.tokens;
   return report;

@@ -49,6 +49,9 @@ class Trainer {
   bool out_of_patience() const;
 
   TrainState state;
+  // What the steps since the last line of metrics measured, where a policy acts: most of it is
+  // known once a collection or when an episode ends, not at each step.
+  std::vector<Metric> measured;
   Tensor first, second;  // moments; empty when the optimizer has none
   Tensor average;        // of the weights; empty without EMA
   Arena& arena() { return arena_; }

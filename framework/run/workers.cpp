@@ -15,6 +15,7 @@ struct Workers::Worker {
   std::unique_ptr<Arena> arena;
   Learner learner;
   std::int64_t batches = 0;  // taken from the feed
+  std::int64_t actions = 0;  // taken by its feed, as of its last gradient
   Gathered gathered;
   double progress = 0;  // of the run, when it fetched the weights
   bool go = true;       // its thread may find the next gradient
@@ -66,6 +67,7 @@ void Workers::work(Worker& worker) {
     }
     lock.lock();
     worker.busy = false;
+    worker.actions = worker.parts.feed->actions_taken();
     ready_.push_back(&worker);
     arrived_.notify_all();
   }
@@ -126,6 +128,7 @@ Workers::Arrival Workers::next(std::int64_t step) {
     current_ = workers_[static_cast<std::size_t>(recorded_[at])].get();
     find_gradient(*current_);
   }
+  if (order != "free") current_->actions = current_->parts.feed->actions_taken();
   order_.push_back(static_cast<std::int32_t>(number_of(*current_)));
   return {current_->gathered, current_->learner.parameters->gradient()};
 }
@@ -139,10 +142,9 @@ void Workers::applied(std::int64_t step) {
 }
 
 std::int64_t Workers::actions_taken() {
-  std::unique_lock lock(mutex_);
-  wait_for_all(lock);
+  const std::lock_guard lock(mutex_);
   std::int64_t taken = 0;
-  for (const auto& worker : workers_) taken += worker->parts.feed->actions_taken();
+  for (const auto& worker : workers_) taken += worker->actions;
   return taken;
 }
 
@@ -183,6 +185,7 @@ void Workers::load(const State& state) {
     worker.parts.copy->load(own.part("copy"));
     worker.parts.objective->load(own.part("objective"));
     worker.parts.feed->load(own.part("feed"));
+    worker.actions = worker.parts.feed->actions_taken();
     worker.batches = own.integer("batches");
     worker.progress = own.number("progress");
   }
