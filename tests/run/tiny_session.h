@@ -38,7 +38,8 @@ class Tiny {
   }
   std::unique_ptr<Session> session(const std::vector<std::string>& changes = {}) {
     const SessionRequest request{.work_folder = folder_.path(), .tokenizer_folder = {}};
-    return std::make_unique<Session>(experiment(changes), registry_, request);
+    experiments_.push_back(std::make_unique<Experiment>(experiment(changes)));
+    return std::make_unique<Session>(*experiments_.back(), registry_, request);
   }
   Registry& registry() { return registry_; }
   std::string operator/(const std::string& name) const { return folder_ / name; }
@@ -47,6 +48,7 @@ class Tiny {
  private:
   TemporaryFolder folder_;
   Registry registry_;
+  std::vector<std::unique_ptr<Experiment>> experiments_;  // sessions go on asking theirs
 };
 
 // Problems of different lengths, for the feeds of examples; the smallest GPT that has every part.
