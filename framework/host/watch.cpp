@@ -106,12 +106,13 @@ bool Watch::has_changed(Watched& plugin) {
 // Throws Error with what the contract's check, or the check of the experiment, has said.
 void Watch::demand_good(const filesystem::path& library) const {
   const std::string program = own_program().string();
-  const ProgramEnd conform =
-      run_program({program, "conform", library.string(), "--level", "1", "--quiet"});
+  const std::string folder = library.parent_path().string();
+  const ProgramEnd conform = run_program(
+      {program, "conform", library.string(), "--level", "1", "--plugin-path", folder, "--quiet"});
   if (conform.code != 0) fail("the new plugin breaks its contract:\n", conform.output);
   Words words = {program, "check"};
   words.insert(words.end(), arguments_.words.begin(), arguments_.words.end());
-  words.insert(words.end(), {"--plugin-path", library.parent_path().string()});
+  words.insert(words.end(), {"--plugin-path", folder});
   const ProgramEnd check = run_program(words);
   if (check.code != 0) fail("the new plugin does not fit the experiment:\n", check.output);
 }
