@@ -186,8 +186,7 @@ Result run_test(Registry& registry, const Subject& subject, const Test& test,
   if (end.how != ChildEnd::How::finished) {
     if (result.reproduce.empty()) result.reproduce = heard.trial;
     result.faults.push_back(
-        cat("the process ", end.text(),
-            heard.phase.empty() ? " before the component was used" : cat(" while ", heard.phase)));
+        cat("the process ", end.text(), heard.phase.empty() ? "" : cat(" while ", heard.phase)));
   }
   result.verdict = verdict_of(end, result);
   result.seconds = end.seconds;
@@ -232,7 +231,8 @@ std::string to_text(const Result& result) {
   if (!result.output.empty()) {
     text += cat("      it wrote: ", result.output, result.output.ends_with('\n') ? "" : "\n");
   }
-  return text + cat("      again: --reproduce ", result.reproduce, "\n");
+  if (!result.reproduce.empty()) text += cat("      again: --reproduce ", result.reproduce, "\n");
+  return text;
 }
 
 std::string to_json(const std::vector<Report>& reports) {

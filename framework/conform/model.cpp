@@ -330,7 +330,7 @@ void overfits(Trial& trial) {
                               .epsilon = 1e-8,
                               .step = step});
     }
-    trial.expect(loss < 0.3 * begun, "300 steps of AdamW on one batch of ", world.name,
+    trial.expect(loss >= 0 && loss < 0.3 * begun, "300 steps of AdamW on one batch of ", world.name,
                  " led from a loss of ", begun / 12, " to ", loss / 12);
   }
 }

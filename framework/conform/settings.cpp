@@ -159,45 +159,45 @@ Attempt::Attempt(const Trial& trial, const Config& options, const Setting& setti
               Precision::f64, 5),
       batch(setting.batch),
       objective(trial.make<Objective>(options)),
+      trained_(learner.backend, std::make_unique<SmallModel>(setting.causal), learner.world,
+               Precision::f32, 5),
       environment_(std::make_unique<Stage>(learner.world)) {
+  learner.backend->copy(trained_.parameters.master().view(), learner.parameters.master().view());
   trial.phase("opening it for ", setting.name);
   const auto other = [this] { return copy(); };
-  objective->open(
-      {.model = learner.model.get(),
-       .parameters = &learner.parameters,
-       .environment = setting.batch.experience.rewards.empty() ? nullptr : environment_.get(),
-       .tokenizer = &shared_tokenizer(),
-       .seed = 9,
-       .steps = 100,
-       .copy = other,
-       .initial = other,
-       .load_model = [other](const std::string&) { return other(); }});
+  const bool acted = !setting.batch.experience.rewards.empty();
+  objective->open({.model = trained_.model.get(),
+                   .parameters = &trained_.parameters,
+                   .environment = acted ? environment_.get() : nullptr,
+                   .tokenizer = &shared_tokenizer(),
+                   .seed = 9,
+                   .steps = 100,
+                   .copy = other,
+                   .initial = other,
+                   .load_model = [other](const std::string&) { return other(); }});
   trial.phase("preparing the batch of ", setting.name);
   const NoGradient silent;
-  if (!batch.prepared) objective->prepare(batch, pass());
+  if (!batch.prepared) objective->prepare(batch, pass(trained_));
   batch.prepared = true;
   trial.phase("the loss of ", setting.name);
+  objective->loss(batch, pass(trained_));
 }
 
-ObjectivePass Attempt::pass() const {
+ObjectivePass Attempt::pass(const Learner& of) {
   ObjectivePass pass;
-  pass.model = learner.model.get();
-  pass.parameters = &learner.parameters;
+  pass.model = of.model.get();
+  pass.parameters = &of.parameters;
   pass.tokenizer = &shared_tokenizer();
   pass.seed = 9;
   return pass;
 }
 
-Loss Attempt::loss(const Batch& of) const { return objective->loss(of, pass()); }
-
-const Tokenizer& Attempt::tokenizer() const { return shared_tokenizer(); }
-
 std::unique_ptr<ModelCopy> Attempt::copy() const {
   auto made = std::make_unique<ModelCopy>();
-  made->model = std::make_unique<SmallModel>(learner.model->causal());
-  made->model->build(made->parameters, learner.world.fit);
-  made->parameters.allocate(learner.backend, Precision::f64, 5);
-  made->take(learner.parameters);
+  made->model = std::make_unique<SmallModel>(trained_.model->causal());
+  made->model->build(made->parameters, trained_.world.fit);
+  made->parameters.allocate(trained_.backend, Precision::f32, 5);
+  made->take(trained_.parameters);
   return made;
 }
 

@@ -23,22 +23,24 @@ struct Setting {
 // transitions of a control task; texts that were written and rewarded.
 std::vector<Setting> settings_of(const Trial& trial);
 
-// An objective in a setting, opened, with its batch prepared.
+// An objective in a setting, opened, with its batch prepared. It is opened and prepared, and asked
+// for a first loss, in f32 as in training, where objectives may insist on a first ratio of exactly
+// 1; then it is measured with the same weights in f64.
 class Attempt {
  public:
   Attempt(const Trial& trial, const Config& options, const Setting& setting);
 
-  Loss loss(const Batch& of) const;
-  const Tokenizer& tokenizer() const;
+  Loss loss(const Batch& of) const { return objective->loss(of, pass(learner)); }
 
-  Learner learner;
+  Learner learner;  // f64
   Batch batch;
   std::unique_ptr<Objective> objective;
 
  private:
-  ObjectivePass pass() const;
+  static ObjectivePass pass(const Learner& of);
   std::unique_ptr<ModelCopy> copy() const;
 
+  Learner trained_;  // f32
   std::unique_ptr<Environment> environment_;
 };
 
