@@ -34,12 +34,13 @@ struct Experience {
   std::vector<std::int64_t> replay_places;  // [B] where the row lies in the replay memory
   std::vector<float> replay_weights;        // [B] importance of the draw; empty: all 1
 
-  // Made by Objective::prepare, off the tape.
-  std::vector<float> log_probabilities;  // [B, T] of the actions under the policy that acted
-  std::vector<float> reference;          // [B, T] the same under the reference model
-  std::vector<float> values;             // [B, T] of the observations
-  std::vector<float> advantages;         // [B, T]
-  std::vector<float> returns;            // [B, T] what values are drawn towards
+  // Made by Objective::prepare, off the tape. Doubles: a ratio of probabilities begins at exactly 1
+  // in every precision.
+  std::vector<double> log_probabilities;  // [B, T] of the actions under the policy that acted
+  std::vector<double> reference;          // [B, T] the same under the reference model
+  std::vector<double> values;             // [B, T] of the observations
+  std::vector<double> advantages;         // [B, T]
+  std::vector<float> returns;             // [B, T] what values are drawn towards
 };
 
 // What was written in one row of a collection of texts, for people to read.

@@ -118,10 +118,47 @@ Batch select_rows(const Batch& batch, std::span<const std::int64_t> rows) {
   return some;
 }
 
+namespace {
+// Texts as bytes, one after the other.
+void save_written(const std::vector<Written>& all, State& state) {
+  std::vector<std::uint8_t> bytes;
+  std::vector<std::int64_t> lengths;
+  std::vector<double> scores;
+  for (const Written& row : all) {
+    for (const std::string* text : {&row.prompt, &row.text}) {
+      bytes.insert(bytes.end(), text->begin(), text->end());
+      lengths.push_back(static_cast<std::int64_t>(text->size()));
+    }
+    scores.push_back(row.score);
+  }
+  state.put("written", bytes);
+  state.put("written_lengths", lengths);
+  state.put("written_scores", scores);
+}
+std::vector<Written> load_written(const State& state) {
+  const auto bytes = state.get<std::uint8_t>("written");
+  const auto lengths = state.get<std::int64_t>("written_lengths");
+  std::vector<Written> all;
+  auto at = bytes.begin();
+  const auto next = [&](std::size_t i) {
+    const auto begin = at;
+    at += lengths.at(i);
+    return std::string(begin, at);
+  };
+  for (const double score : state.get<double>("written_scores")) {
+    std::string prompt = next(2 * all.size());
+    std::string text = next(2 * all.size() + 1);
+    all.push_back({std::move(prompt), std::move(text), score});
+  }
+  return all;
+}
+}  // namespace
+
 void save_batch(const Batch& batch, State& state) {
   state.put("shape", std::vector<std::int64_t>{batch.rows, batch.length, batch.first_row,
                                                batch.prepared ? 1 : 0, batch.experience.width});
   state.put("open_places", batch.experience.open_places);
+  save_written(batch.written, state);
   const auto put = [&](const char* name, const auto& all, const auto&) { state.put(name, all); };
   visit_places(batch, batch, put);
   visit_rows(batch, batch, put);
@@ -137,6 +174,7 @@ Batch load_batch(const State& state) {
   batch.prepared = shape.at(3) != 0;
   batch.experience.width = shape.at(4);
   batch.experience.open_places = state.get<std::int64_t>("open_places");
+  batch.written = load_written(state);
   const auto get = [&](const char* name, auto& all, const auto&) {
     all = state.get<typename std::decay_t<decltype(all)>::value_type>(name);
   };

@@ -20,18 +20,18 @@ struct Moments {
   double variance = 0;
   double count = 0;
 };
-Moments moments_of(std::span<const float> values, std::span<const float> weights) {
+Moments moments_of(std::span<const double> values, std::span<const float> weights) {
   Moments moments;
   for (std::size_t n = 0; n < values.size(); ++n) {
     if (weights[n] == 0) continue;
-    moments.mean += static_cast<double>(values[n]);
+    moments.mean += values[n];
     moments.count += 1;
   }
   if (moments.count == 0) return moments;
   moments.mean /= moments.count;
   for (std::size_t n = 0; n < values.size(); ++n) {
     if (weights[n] == 0) continue;
-    const double difference = static_cast<double>(values[n]) - moments.mean;
+    const double difference = values[n] - moments.mean;
     moments.variance += difference * difference;
   }
   moments.variance /= moments.count;
@@ -47,6 +47,15 @@ Tensor places_tensor(const ObjectivePass& pass, const std::vector<float>& values
   }
   const std::vector<double> exact(values.begin(), values.end());
   return Tensor::of<double>(backend, {count}, exact);
+}
+
+Tensor places_tensor(const ObjectivePass& pass, const std::vector<double>& values) {
+  const auto count = static_cast<std::int64_t>(values.size());
+  if (pass.parameters->precision() == Precision::f64) {
+    return Tensor::of<double>(pass.parameters->backend(), {count}, values);
+  }
+  return Tensor::of<float>(pass.parameters->backend(), {count},
+                           std::vector<float>(values.begin(), values.end()));
 }
 
 PolicyPass policy_pass(const Batch& batch, const ObjectivePass& pass, double temperature,
@@ -72,7 +81,7 @@ PolicyPass policy_pass(const Batch& batch, const ObjectivePass& pass, double tem
   return result;
 }
 
-std::vector<float> open_values(const Batch& batch, const ObjectivePass& pass) {
+std::vector<double> open_values(const Batch& batch, const ObjectivePass& pass) {
   const Experience& lived = batch.experience;
   const auto count = static_cast<std::int64_t>(lived.open_places.size());
   if (count == 0) return {};
@@ -85,10 +94,11 @@ std::vector<float> open_values(const Batch& batch, const ObjectivePass& pass) {
   seen.weights.assign(index(count), 1.0F);
   const NoGradient silent;
   const ModelInput input = input_of(seen, pass);
-  return pass.model->values(input, pass.model->hidden(input)).floats();
+  return pass.model->values(input, pass.model->hidden(input)).values();
 }
 
-void generalised_advantages(Batch& batch, std::span<const float> after, double lambda) {
+void generalised_advantages(Batch& batch, std::span<const double> after, double lambda,
+                            std::span<const double> rewards) {
   Experience& lived = batch.experience;
   const std::size_t count = index(batch.rows * batch.length);
   if (lived.values.size() != count || after.size() != lived.open_places.size()) {
@@ -96,7 +106,7 @@ void generalised_advantages(Batch& batch, std::span<const float> after, double l
          lived.open_places.size(), " open ends; there are ", lived.values.size(), " and ",
          after.size());
   }
-  lived.advantages.assign(count, 0.0F);
+  lived.advantages.assign(count, 0.0);
   lived.returns.assign(count, 0.0F);
   auto open = static_cast<std::ptrdiff_t>(after.size()) - 1;
   for (std::int64_t row = batch.rows - 1; row >= 0; --row) {
@@ -104,15 +114,16 @@ void generalised_advantages(Batch& batch, std::span<const float> after, double l
     double running = 0;     // its advantage
     for (std::int64_t t = batch.length - 1; t >= 0; --t) {
       const std::size_t n = index(row * batch.length + t);
-      const auto value = static_cast<double>(lived.values[n]);
+      const double value = lived.values[n];
       const bool is_open = open >= 0 && index(lived.open_places[index(open)]) == n;
-      if (is_open) next_value = static_cast<double>(after[index(open--)]);
+      if (is_open) next_value = after[index(open--)];
       if (is_open || lived.terminated[n] != 0 || lived.truncated[n] != 0) running = 0;
       if (batch.weights[n] != 0) {
         const auto discount = static_cast<double>(lived.discounts[n]);
-        const double delta = static_cast<double>(lived.rewards[n]) + discount * next_value - value;
+        const double reward = rewards.empty() ? static_cast<double>(lived.rewards[n]) : rewards[n];
+        const double delta = reward + discount * next_value - value;
         running = delta + discount * lambda * running;
-        lived.advantages[n] = static_cast<float>(running);
+        lived.advantages[n] = running;
         lived.returns[n] = static_cast<float>(running + value);
       }
       next_value = value;
@@ -120,22 +131,23 @@ void generalised_advantages(Batch& batch, std::span<const float> after, double l
   }
 }
 
-void whiten(std::vector<float>& values, std::span<const float> weights, bool shift) {
+void whiten(std::vector<double>& values, std::span<const float> weights, bool shift) {
   const Moments moments = moments_of(values, weights);
   if (moments.count == 0) return;
   const double factor = 1 / std::sqrt(moments.variance + 1e-8);
   for (std::size_t n = 0; n < values.size(); ++n) {
     if (weights[n] == 0) continue;
-    const double centred = (static_cast<double>(values[n]) - moments.mean) * factor;
-    values[n] = static_cast<float>(shift ? centred : centred + moments.mean);
+    const double centred = (values[n] - moments.mean) * factor;
+    values[n] = shift ? centred : centred + moments.mean;
   }
 }
 
 double explained_variance(const Batch& batch) {
   const Experience& lived = batch.experience;
-  std::vector<float> left(lived.returns.size());
-  for (std::size_t n = 0; n < left.size(); ++n) left[n] = lived.returns[n] - lived.values[n];
-  const double whole = moments_of(lived.returns, batch.weights).variance;
+  const std::vector<double> returns(lived.returns.begin(), lived.returns.end());
+  std::vector<double> left(returns.size());
+  for (std::size_t n = 0; n < left.size(); ++n) left[n] = returns[n] - lived.values[n];
+  const double whole = moments_of(returns, batch.weights).variance;
   return whole > 0 ? 1 - moments_of(left, batch.weights).variance / whole : 0;
 }
 

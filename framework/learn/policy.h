@@ -19,20 +19,23 @@ PolicyPass policy_pass(const Batch& batch, const ObjectivePass& pass, double tem
                        bool values);
 
 // V of what was observed after each open place: [F].
-std::vector<float> open_values(const Batch& batch, const ObjectivePass& pass);
+std::vector<double> open_values(const Batch& batch, const ObjectivePass& pass);
 
 // Generalised advantage estimation (Schulman et al., 2016, eq. 16), along each row:
 //   delta_t = r_t + discount_t V(s_{t+1}) - V(s_t),  A_t = delta_t + discount_t lambda A_{t+1}
 // with A = 0 after the end of an episode and of the row, and V(s_{t+1}) at open places from
-// `after`. Places of weight 0 have no advantage and are passed over. returns = A + V.
-void generalised_advantages(Batch& batch, std::span<const float> after, double lambda);
+// `after`. Places of weight 0 have no advantage and are passed over. returns = A + V. `rewards`
+// stand in for those of the batch, unless empty.
+void generalised_advantages(Batch& batch, std::span<const double> after, double lambda,
+                            std::span<const double> rewards = {});
 
 // Over places with weight: (x - mean) / sqrt(variance + 1e-8) with the biased variance; without
 // `shift` the mean stays (Ziegler et al., 2019).
-void whiten(std::vector<float>& values, std::span<const float> weights, bool shift = true);
+void whiten(std::vector<double>& values, std::span<const float> weights, bool shift = true);
 
 // A host array as a tensor [N] in the dtype of statistics.
 Tensor places_tensor(const ObjectivePass& pass, const std::vector<float>& values);
+Tensor places_tensor(const ObjectivePass& pass, const std::vector<double>& values);
 
 // 1 - Var(returns - values) / Var(returns), over places with weight; 0 without variance.
 double explained_variance(const Batch& batch);

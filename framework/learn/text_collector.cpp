@@ -151,13 +151,22 @@ Batch TextCollector::collect(const ActingRule& rule) {
 
 std::vector<Metric> TextCollector::play(std::int64_t count, const ActingRule& rule) {
   std::vector<Metric> metrics;
-  for (std::int64_t first = 0; first < count; first += rows_) {
+  const std::int64_t whole = rows_;
+  for (std::int64_t first = 0; first < count; first += whole) {
+    if (count - first < rows_) {  // the rest, in an environment of its own size
+      rows_ = count - first;
+      environment_ = context_.make_environment(rows_);
+    }
     std::vector<std::uint64_t> numbers;
     for (std::int64_t row = 0; row < rows_; ++row) {
       numbers.push_back(static_cast<std::uint64_t>(first + row));
     }
     const RandomStream random(context_.seed, context_.stream, static_cast<std::uint64_t>(first));
     merge(metrics, write(numbers, rule, random).metrics);
+  }
+  if (rows_ != whole) {
+    rows_ = whole;
+    environment_ = context_.make_environment(rows_);
   }
   return metrics;
 }

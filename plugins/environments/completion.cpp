@@ -1,7 +1,7 @@
 // environment "completion": writing text as an episode. The state is the prefix (a prompt of the
 // dataset and what has been written), an action is the next token, and the episode ends with the
-// end token or is cut off after `tokens`. The rewards of [[reward]] judge the whole text and are
-// given with its last token; rewards per token are given at theirs.
+// end token or after `tokens`. The rewards of [[reward]] judge the whole text and are given with
+// its last token; rewards per token are given at theirs.
 //
 //   [data]
 //   use = "sums"
@@ -28,6 +28,11 @@ class CompletionEnvironment final : public Environment {
   static constexpr const char* needs[] = {"reward", "cached decoding"};
   struct Options : Keys {
     std::int64_t tokens = key("tokens", 64, "most tokens of a completion", at_least(1));
+    std::string at_limit = key(
+        "at_limit", "end",
+        "a text of so many tokens is over, and nothing follows (end); or it was only cut off, and "
+        "what could have followed has a value, which objectives with values add (truncate)",
+        one_of({"end", "truncate"}));
     std::string cut = key("cut", "keep",
                           "a completion that was cut off: keep its score; give it cut_score in "
                           "place of its score (Ziegler et al., 2019); or learn nothing from it",
@@ -88,8 +93,9 @@ class CompletionEnvironment final : public Environment {
       own.written.push_back(actions.choices[r]);
       const bool end = actions.choices[r] == context_.tokenizer->end_id();
       outcomes.rewards[r] = 0;
-      outcomes.terminated[r] = end ? 1 : 0;
-      outcomes.truncated[r] = !end && own.written.size() >= own.limit ? 1 : 0;
+      const bool full = own.written.size() >= own.limit;
+      outcomes.terminated[r] = end || (full && with_.at_limit == "end") ? 1 : 0;
+      outcomes.truncated[r] = full && outcomes.terminated[r] == 0 ? 1 : 0;
     }
   }
 

@@ -47,7 +47,7 @@ class A3c final : public Objective {
           "objective 'a3c' learns from what a policy lives through: add [environment] and "
           "[feed] use = \"rollouts\"");
     }
-    batch.experience.values = policy_pass(batch, pass, with_.temperature, true).values.floats();
+    batch.experience.values = policy_pass(batch, pass, with_.temperature, true).values.values();
     generalised_advantages(batch, open_values(batch, pass), with_.lambda);
     if (with_.normalise) whiten(batch.experience.advantages, batch.weights);
     batch.metrics.push_back({"val/explained_variance", explained_variance(batch), 1});

@@ -48,7 +48,7 @@ class Dpo final : public Objective {
                                .tokenizer = pass.tokenizer,
                                .seed = pass.seed};
     const NoGradient silent;
-    batch.experience.reference = policy_pass(batch, theirs, 1, false).log_probability.floats();
+    batch.experience.reference = policy_pass(batch, theirs, 1, false).log_probability.values();
   }
 
   Loss loss(const Batch& batch, const ObjectivePass& pass) override {

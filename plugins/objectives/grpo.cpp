@@ -77,8 +77,9 @@ class Grpo final : public Objective {
           "texts such as \"completion\", and [feed] use = \"rollouts\" with group = 2 or more");
     }
     lived.log_probabilities =
-        policy_pass(batch, pass, with_.temperature, false).log_probability.floats();
-    std::vector<double> scores = row_sums(batch, lived.rewards);
+        policy_pass(batch, pass, with_.temperature, false).log_probability.values();
+    std::vector<double> scores =
+        row_sums(batch, std::vector<double>(lived.rewards.begin(), lived.rewards.end()));
     if (reference_) note_reference(batch, pass, scores);
     note_advantages(batch, scores);
     untouched_ = true;
@@ -114,12 +115,12 @@ class Grpo final : public Objective {
     return static_cast<std::size_t>(row * length);
   }
 
-  static std::vector<double> row_sums(const Batch& batch, const std::vector<float>& values) {
+  static std::vector<double> row_sums(const Batch& batch, const std::vector<double>& values) {
     std::vector<double> sums;
     for (std::int64_t row = 0; row < batch.rows; ++row) {
       double sum = 0;
       for (std::size_t n = at(row, batch.length); n < at(row + 1, batch.length); ++n) {
-        if (batch.weights[n] != 0) sum += static_cast<double>(values[n]);
+        if (batch.weights[n] != 0) sum += values[n];
       }
       sums.push_back(sum);
     }
@@ -133,8 +134,8 @@ class Grpo final : public Objective {
                                .options = {},
                                .tokenizer = pass.tokenizer,
                                .seed = pass.seed};
-    lived.reference = policy_pass(batch, theirs, with_.temperature, false).log_probability.floats();
-    std::vector<float> ratios(lived.reference.size());
+    lived.reference = policy_pass(batch, theirs, with_.temperature, false).log_probability.values();
+    std::vector<double> ratios(lived.reference.size());
     for (std::size_t n = 0; n < ratios.size(); ++n) {
       ratios[n] = lived.log_probabilities[n] - lived.reference[n];
     }
@@ -152,7 +153,7 @@ class Grpo final : public Objective {
     for (std::size_t row = 0; row < scores.size(); ++row) {
       groups[batch.experience.groups[row]].push_back(row);
     }
-    batch.experience.advantages.assign(batch.weights.size(), 0.0F);
+    batch.experience.advantages.assign(batch.weights.size(), 0.0);
     Metric flat{"grpo/groups_without_variance", 0, static_cast<double>(groups.size())};
     for (const auto& [number, rows] : groups) {
       const auto count = static_cast<double>(rows.size());
@@ -171,7 +172,7 @@ class Grpo final : public Objective {
         if (with_.form == "rloo") advantage = scores[row] - (total - scores[row]) / (count - 1);
         const std::size_t length = static_cast<std::size_t>(batch.length);
         for (std::size_t n = row * length; n < (row + 1) * length; ++n) {
-          if (batch.weights[n] != 0) batch.experience.advantages[n] = static_cast<float>(advantage);
+          if (batch.weights[n] != 0) batch.experience.advantages[n] = advantage;
         }
       }
     }

@@ -85,12 +85,13 @@ class Ppo final : public Objective {
           "[feed] use = \"rollouts\"");
     }
     const PolicyPass then = policy_pass(batch, pass, with_.temperature, true);
-    lived.log_probabilities = then.log_probability.floats();
-    lived.values = then.values.floats();
+    lived.log_probabilities = then.log_probability.values();
+    lived.values = then.values.values();
     Metrics noted(batch);
-    if (reference_) approach_reference(batch, pass, noted);
-    if (with_.whiten_rewards) whiten(lived.rewards, batch.weights, false);
-    generalised_advantages(batch, open_values(batch, pass), with_.lambda);
+    std::vector<double> rewards(lived.rewards.begin(), lived.rewards.end());
+    if (reference_) approach_reference(batch, pass, rewards, noted);
+    if (with_.whiten_rewards) whiten(rewards, batch.weights, false);
+    generalised_advantages(batch, open_values(batch, pass), with_.lambda, rewards);
     noted.add("val/explained_variance", explained_variance(batch), 1);
     if (with_.normalise == "collection") whiten(lived.advantages, batch.weights);
     untouched_ = true;
@@ -100,7 +101,7 @@ class Ppo final : public Objective {
     const Experience& lived = batch.experience;
     const double shrink = with_.clip_schedule == "linear" ? 1 - pass.progress : 1;
     const PolicyPass now = policy_pass(batch, pass, with_.temperature, true);
-    std::vector<float> advantages = lived.advantages;
+    std::vector<double> advantages = lived.advantages;
     if (with_.normalise == "minibatch") whiten(advantages, batch.weights);
     const Tensor advantage = places_tensor(pass, advantages);
     const Tensor weights = places_tensor(pass, batch.weights);
@@ -162,26 +163,24 @@ class Ppo final : public Objective {
     return subtract(shift(exp(d), -1), d);
   }
 
-  void approach_reference(Batch& batch, const ObjectivePass& pass, Metrics& noted) {
+  void approach_reference(Batch& batch, const ObjectivePass& pass, std::vector<double>& rewards,
+                          Metrics& noted) {
     Experience& lived = batch.experience;
     const ObjectivePass theirs{.model = reference_->model.get(),
                                .parameters = &reference_->parameters,
                                .options = {},
                                .tokenizer = pass.tokenizer,
                                .seed = pass.seed};
-    lived.reference = policy_pass(batch, theirs, with_.temperature, false).log_probability.floats();
-    const std::vector<float> estimates =
-        distance(places_tensor(pass, lived.log_probabilities), batch, pass).floats();
+    lived.reference = policy_pass(batch, theirs, with_.temperature, false).log_probability.values();
+    const std::vector<double> estimates =
+        distance(places_tensor(pass, lived.log_probabilities), batch, pass).values();
     double kl = 0;
     double ends = 0;
     for (std::size_t n = 0; n < estimates.size(); ++n) {
       if (batch.weights[n] == 0) continue;
-      kl +=
-          static_cast<double>(lived.log_probabilities[n]) - static_cast<double>(lived.reference[n]);
+      kl += lived.log_probabilities[n] - lived.reference[n];
       if (lived.terminated[n] != 0 || lived.truncated[n] != 0) ends += 1;
-      if (with_.kl_in == "reward") {
-        lived.rewards[n] -= static_cast<float>(kl_ * static_cast<double>(estimates[n]));
-      }
+      if (with_.kl_in == "reward") rewards[n] -= kl_ * estimates[n];
     }
     noted.add("objective/kl", kl, std::max(ends, 1.0));
     noted.add("objective/kl_coefficient", kl_, 1);

@@ -41,13 +41,13 @@ class Reinforce final : public Objective {
           "[feed] use = \"rollouts\"");
     }
     leave_out_unfinished(batch);
-    lived.values.assign(batch.weights.size(), 0.0F);
-    const std::vector<float> nothing(lived.open_places.size(), 0.0F);
+    lived.values.assign(batch.weights.size(), 0.0);
+    const std::vector<double> nothing(lived.open_places.size(), 0.0);
     generalised_advantages(batch, nothing, 1);  // without values: the returns themselves
     if (with_.baseline == "value") {
-      lived.values = policy_pass(batch, pass, with_.temperature, true).values.floats();
+      lived.values = policy_pass(batch, pass, with_.temperature, true).values.values();
       for (std::size_t n = 0; n < lived.values.size(); ++n) {
-        lived.advantages[n] = lived.returns[n] - lived.values[n];
+        lived.advantages[n] -= lived.values[n];
       }
       batch.metrics.push_back({"val/explained_variance", explained_variance(batch), 1});
     } else if (with_.baseline == "mean") {
@@ -91,10 +91,10 @@ class Reinforce final : public Objective {
     double count = 0;
     for (std::size_t n = 0; n < batch.weights.size(); ++n) {
       if (batch.weights[n] == 0) continue;
-      total += static_cast<double>(batch.experience.returns[n]);
+      total += batch.experience.advantages[n];
       count += 1;
     }
-    const auto mean = static_cast<float>(count > 0 ? total / count : 0);
+    const double mean = count > 0 ? total / count : 0;
     for (std::size_t n = 0; n < batch.weights.size(); ++n) {
       if (batch.weights[n] != 0) batch.experience.advantages[n] -= mean;
     }
