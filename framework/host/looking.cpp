@@ -1,7 +1,7 @@
 // lathe check, lathe show: an experiment file without running it.
 #include <lathe/base/json.h>
 #include <lathe/host/verb.h>
-#include <lathe/run/experiment.h>
+#include <lathe/run/stages.h>
 
 #include <cstdio>
 
@@ -9,24 +9,28 @@ namespace lathe {
 namespace {
 namespace po = boost::program_options;
 
-Experiment read(const Arguments& arguments, Registry& registry) {
+Stages read(const Arguments& arguments, Registry& registry) {
   const std::string& file = arguments.word(0, "experiment file");
-  return Experiment(file, {arguments.words.begin() + 1, arguments.words.end()}, registry);
+  return read_stages(file, {arguments.words.begin() + 1, arguments.words.end()}, registry);
 }
 
 void declare_check(po::options_description&) {}
 
 int check_experiment(const Arguments& arguments, Registry& registry) {
-  const Experiment experiment = read(arguments, registry);
+  const Stages stages = read(arguments, registry);
   if (arguments.has("json")) {
-    const Json line = {{"files", experiment.files()},
-                       {"variant", experiment.variant()},
-                       {"identity", experiment.identity()},
-                       {"folder", experiment.folder().string()}};
+    const Experiment& first = stages.all.front().experiment;
+    Json line = {{"files", first.files()},
+                 {"variant", first.variant()},
+                 {"identity", stages.identity},
+                 {"folder", stages.folder.string()}};
+    for (const Stage& stage : stages.all) {
+      if (!stage.name.empty()) line["stages"].push_back(stage.name);
+    }
     std::printf("%s\n", line.dump().c_str());
   } else {
     std::printf("%s: every key is known and in range; id %s\n", arguments.words[0].c_str(),
-                experiment.identity().substr(0, 8).c_str());
+                stages.identity.substr(0, 8).c_str());
   }
   return exit_done;
 }
@@ -36,11 +40,15 @@ void declare_show(po::options_description& options) {
 }
 
 int show(const Arguments& arguments, Registry& registry) {
-  const Config resolved = read(arguments, registry).resolved();
-  const std::string text = arguments.has("json")     ? resolved.to_json() + "\n"
-                           : arguments.has("origin") ? resolved.to_toml_with_origins()
-                                                     : resolved.to_toml();
-  std::fputs(text.c_str(), stdout);
+  for (const Stage& stage : read(arguments, registry).all) {
+    const Config resolved = stage.experiment.resolved();
+    if (!stage.name.empty() && !arguments.has("json"))
+      std::printf("# stage %s\n", stage.name.c_str());
+    const std::string text = arguments.has("json")     ? resolved.to_json() + "\n"
+                             : arguments.has("origin") ? resolved.to_toml_with_origins()
+                                                       : resolved.to_toml();
+    std::fputs(text.c_str(), stdout);
+  }
   return exit_done;
 }
 }  // namespace

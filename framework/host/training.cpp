@@ -1,9 +1,11 @@
 // lathe run, lathe resume: train.
+#include <lathe/base/file.h>
 #include <lathe/base/log.h>
 #include <lathe/host/verb.h>
 #include <lathe/host/watch.h>
 #include <lathe/run/manifest.h>
 #include <lathe/run/run.h>
+#include <lathe/run/stages.h>
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -59,22 +61,49 @@ void demand_same(const Experiment& experiment, const std::filesystem::path& fold
        "'). Choose another --folder, or --again to replace it");
 }
 
+// One stage after the other; those that are done already are passed over.
+int run_stages(const Stages& stages, const std::filesystem::path& folder, RunRequest request,
+               const Arguments& arguments, Registry& registry) {
+  if (!stages.all.front().name.empty()) {
+    make_folders(real_files(), folder.string());
+    write_durably((folder / stages_file).string(), stages.config.to_toml());
+  }
+  const std::filesystem::path locked = request.locked;
+  for (std::size_t i = 0; i < stages.all.size(); ++i) {
+    const Stage& stage = stages.all[i];
+    request.folder = stage.name.empty() ? folder : folder / stage.name;
+    if (!stage.name.empty()) {
+      log_info("stage ", i + 1, " of ", stages.all.size(), ": ", stage.name);
+      if (!locked.empty()) request.locked = locked / stage.name;
+    }
+    const int code = finish(run(stage.experiment, registry, request), arguments);
+    if (code != exit_done) return code;
+  }
+  return exit_done;
+}
+
 int run_experiment(const Arguments& arguments, Registry& registry) {
   const std::string& file = arguments.word(0, "experiment file");
   const std::vector<std::string> changes(arguments.words.begin() + 1, arguments.words.end());
-  const Experiment experiment(file, changes, registry);
-  if (arguments.has("watch")) return watch(arguments, experiment, registry);
+  const std::filesystem::path folder = arguments.has("folder") ? arguments.text("folder") : "";
+  const Stages stages = read_stages(file, changes, registry, {}, folder);
+  const bool staged = !stages.all.front().name.empty();
+  if (arguments.has("watch")) {
+    if (staged) fail(file, ": --watch follows one run, and this file has stages");
+    return watch(arguments, stages.all.front().experiment, registry);
+  }
   RunRequest request{.arguments = arguments.all,
                      .folder = {},
                      .work_folder = std::filesystem::current_path(),
                      .again = arguments.has("again"),
                      .locked = arguments.has("locked") ? arguments.text("locked") : "",
                      .progress = arguments.progress()};
-  if (arguments.has("folder")) {
-    request.folder = arguments.text("folder");
-    if (!request.again && !arguments.has("adopt")) demand_same(experiment, request.folder);
+  if (arguments.has("folder") && !request.again && !arguments.has("adopt")) {
+    for (const Stage& stage : stages.all) {
+      demand_same(stage.experiment, staged ? folder / stage.name : folder);
+    }
   }
-  return finish(run(experiment, registry, request), arguments);
+  return run_stages(stages, stages.folder, request, arguments, registry);
 }
 
 void declare_resume(po::options_description& options) {
@@ -82,22 +111,30 @@ void declare_resume(po::options_description& options) {
                         "refuse another program, plugin or data file than the run began with");
 }
 
+// The folder of the stage that ran first, whose manifest tells the experiment's name.
+std::filesystem::path first_stage(const std::filesystem::path& file,
+                                  const std::filesystem::path& folder) {
+  const Config stages = compose(file).config.at("stage");
+  return folder / stages.members().front().key;
+}
+
 int resume(const Arguments& arguments, Registry& registry) {
   const std::filesystem::path folder = arguments.word(0, "run folder");
-  if (!std::filesystem::exists(folder / "resolved.toml")) {
+  const bool staged = std::filesystem::exists(folder / stages_file);
+  const std::filesystem::path file = folder / (staged ? stages_file : "resolved.toml");
+  if (!std::filesystem::exists(file)) {
     fail(folder.string(), ": is not a run (it has no resolved.toml)");
   }
   const std::vector<std::string> changes(arguments.words.begin() + 1, arguments.words.end());
-  const ManifestNotes notes = read_manifest(folder);
-  const Experiment experiment(folder / "resolved.toml", changes, registry, notes.experiment);
-  return finish(run(experiment, registry,
+  const ManifestNotes notes = read_manifest(staged ? first_stage(file, folder) : folder);
+  return run_stages(read_stages(file, changes, registry, notes.experiment), folder,
                     {.arguments = arguments.all,
-                     .folder = folder,
+                     .folder = {},
                      .work_folder = notes.work_folder,
                      .again = false,
                      .locked = arguments.has("locked") ? folder : std::filesystem::path(),
-                     .progress = arguments.progress()}),
-                arguments);
+                     .progress = arguments.progress()},
+                    arguments, registry);
 }
 }  // namespace
 

@@ -50,6 +50,7 @@ Gathered gather(const Learner& learner, std::int64_t first, std::int64_t count, 
     all.weight += part.weight;
     all.tokens += static_cast<double>(batch.rows * batch.length);
     all.acted = all.acted || !batch.experience.rewards.empty();
+    if (!batch.written.empty()) all.written = std::move(batch.written);
     add_metrics(all.metrics, batch.metrics);
     add_metrics(all.metrics, part.metrics);
     tape.backward(part.sum);

@@ -27,6 +27,7 @@ struct Gathered {
   double tokens = 0;   // places that were fed
   bool acted = false;  // the batches were lived through, so they may hold nothing that counts
   std::vector<Metric> metrics;
+  std::vector<Written> written;  // texts of the collection that was learnt from
 };
 
 void add_metrics(std::vector<Metric>& all, const std::vector<Metric>& some);

@@ -9,6 +9,7 @@
 #include <lathe/run/run_folder.h>
 #include <lathe/run/state_files.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace lathe {
@@ -46,6 +47,8 @@ class Running {
   void evaluate();
   void save();
   void sample();
+  void show_written();
+  void go_on_from_prompts();
   // The last step is always one.
   bool due(std::int64_t every) const {
     const std::int64_t step = trainer_.state.step;
@@ -64,6 +67,7 @@ class Running {
   Trainer trainer_;
   RunResult result_;
   std::vector<std::vector<std::int32_t>> prompts_;  // of the samples
+  std::vector<Written> written_;                    // in the newest collection
   std::int64_t saved_ = -1;
   std::int64_t sampled_ = -1;
   bool control_;  // a policy acts, and not by writing: what it does is counted in actions
@@ -124,8 +128,9 @@ RunResult Running::train() {
   report_work_ = work_done();
   result_.end = RunResult::End::finished;
   while (trainer_.state.step < settings.steps && !trainer_.out_of_patience()) {
-    const StepReport step = trainer_.step();
+    StepReport step = trainer_.step();
     report(step, progress);
+    written_ = std::move(step.written);
     if (due(sample_.every)) sample();
     if (session_.validation && due(session_.evaluate.every)) evaluate();
     if (due(checkpoint_.every)) save();
@@ -214,9 +219,25 @@ void Running::save() {
 }
 
 void Running::sample() {
-  if (sample_.prompts.empty() || sampled_ == trainer_.state.step) return;
+  if (sampled_ == trainer_.state.step) return;
   sampled_ = trainer_.state.step;
   const double begun = steady_seconds();
+  show_written();
+  if (!prompts_.empty()) go_on_from_prompts();
+  report_time_ += steady_seconds() - begun;
+}
+
+// Prompts, completions and scores of the first rows of a collection.
+void Running::show_written() {
+  const std::size_t count = std::min(written_.size(), static_cast<std::size_t>(sample_.texts));
+  for (std::size_t i = 0; i < count; ++i) {
+    const Written& row = written_[i];
+    folder_.sample(trainer_.state.step, row.prompt, row.text, row.score);
+    log_info("sample: ", row.prompt, row.text, "   score ", std::round(row.score * 1e4) / 1e4);
+  }
+}
+
+void Running::go_on_from_prompts() {
   const Trainer::Averaged averaged(trainer_);
   const Generator generator(*session_.model, session_.parameters, *session_.tokenizer);
   const Config wishes = Config::table({})
@@ -229,7 +250,6 @@ void Running::sample() {
     folder_.sample(trainer_.state.step, sample_.prompts[i], completions[i].text);
     log_info("sample: ", sample_.prompts[i], completions[i].text);
   }
-  report_time_ += steady_seconds() - begun;
 }
 
 // A full disk may refuse this too; the error on its way out is the one to show.

@@ -55,8 +55,10 @@ void RunFolder::metrics(std::int64_t step, std::span<const MetricValue> values) 
   events_->flush();
 }
 
-void RunFolder::sample(std::int64_t step, std::string_view prompt, std::string_view text) {
-  const Json line = {{"step", step}, {"prompt", prompt}, {"text", text}};
+void RunFolder::sample(std::int64_t step, std::string_view prompt, std::string_view text,
+                       std::optional<double> score) {
+  Json line = {{"step", step}, {"prompt", prompt}, {"text", text}};
+  if (score) line["score"] = *score;
   File file(real_files(), (path_ / "samples.jsonl").string(), OpenFor::appending);
   file.write(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
   file.close();

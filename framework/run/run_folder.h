@@ -30,7 +30,8 @@ class RunFolder {
   void clear();
 
   void metrics(std::int64_t step, std::span<const MetricValue> values);
-  void sample(std::int64_t step, std::string_view prompt, std::string_view text);
+  void sample(std::int64_t step, std::string_view prompt, std::string_view text,
+              std::optional<double> score = std::nullopt);
 
   const std::filesystem::path& path() const { return path_; }
   Checkpoints& checkpoints() { return *checkpoints_; }

@@ -40,9 +40,8 @@ Session::Session(const Experiment& experiment, Registry& registry, const Session
   make_model();
   if (!request.data) return;
   if (request.tokenizer_folder.empty() && !train.start.empty()) {
-    const std::string start = (work_folder_ / train.start).string();
-    load_weights(checkpoint_of(start, true), parameters);
-    log_info("starting from the weights of ", start);
+    take_start(parameters);
+    log_info("starting from the weights of ", (work_folder_ / train.start).string());
   }
   open_objective(*objective, *model, parameters);
   FeedContext context{
@@ -137,10 +136,17 @@ std::unique_ptr<ModelCopy> Session::fresh_model(const std::shared_ptr<Backend>& 
 
 std::unique_ptr<ModelCopy> Session::initial_model() const {
   auto copy = fresh_model(backend);
-  if (!train.start.empty()) {
-    load_weights(checkpoint_of((work_folder_ / train.start).string(), true), copy->parameters);
-  }
+  if (!train.start.empty()) take_start(copy->parameters);
   return copy;
+}
+
+// A value head may be new: the former run had perhaps no objective that asks for one.
+void Session::take_start(Parameters& taking) const {
+  ModelFit without = fit;
+  without.values = false;
+  Parameters demanded;
+  make<Model>("model")->build(demanded, without);
+  load_weights(checkpoint_of((work_folder_ / train.start).string(), true), taking, &demanded);
 }
 
 std::unique_ptr<ModelCopy> Session::load_model(const std::string& run) const {

@@ -71,6 +71,7 @@ struct Session {
   void make_rewards();
   void see_environment(bool data);
   void make_model();
+  void take_start(Parameters& taking) const;
   std::unique_ptr<ModelCopy> fresh_model(const std::shared_ptr<Backend>& on) const;
   void open_objective(Objective& opened, const Model& of, const Parameters& weights) const;
   std::unique_ptr<Feed> open_feed(FeedContext context) const;

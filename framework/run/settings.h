@@ -67,6 +67,10 @@ struct SampleSettings : Keys {
                            at_least(0), affects_runtime);
   std::vector<std::string> prompts = key("prompts", std::vector<std::string>(),
                                          "texts to go on from; none: no samples", affects_runtime);
+  std::int64_t texts = key("texts", 8,
+                           "where a policy writes: texts of the newest collection that are shown "
+                           "with their scores",
+                           at_least(0), affects_runtime);
   std::int64_t tokens = key("tokens", 100, "most tokens of a sample", at_least(1), affects_runtime);
   double temperature = key("temperature", 0.8, "of sampling; 0: the most likely token", at_least(0),
                            affects_runtime);

@@ -195,10 +195,20 @@ void load_state(const std::string& folder, Trainer& trainer, Session& session) {
   }
 }
 
-void load_weights(const std::string& folder, Parameters& parameters) {
+void load_weights(const std::string& folder, Parameters& parameters, const Parameters* demanded) {
   const std::string averaged = join(folder, "average.safetensors");
   const std::string path = exists(averaged) ? averaged : join(folder, "weights.safetensors");
-  read_all(path, "", parameters, parameters.master());
+  const TensorFile file = open_tensors(path);
+  const auto knows = [](const auto& all, const std::string& name) {
+    return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
+  };
+  for (const Parameter& parameter : parameters.all()) {
+    const std::string& name = parameter.name;
+    if (demanded != nullptr && !knows(demanded->all(), name) && !knows(file.entries(), name)) {
+      continue;
+    }
+    read_into(file, name, parameter, parameters.master());
+  }
   parameters.refresh();
 }
 

@@ -32,8 +32,12 @@ class StateFiles {
 void load_state(const std::string& folder, Trainer& trainer, Session& session);
 // What objective, feed and workers had kept; empty where there is none.
 State load_components(const std::string& folder);
-// The weights alone (the averaged ones, if there are any), for generation or a new start.
-void load_weights(const std::string& folder, Parameters& parameters);
+// The weights alone (the averaged ones, if there are any), for generation or a new start. Every
+// parameter must be in the file, unless `demanded` is given and does not know it either: then it
+// keeps its initial value (a value head that the former run had no use for). What the file has
+// beyond the model is left out.
+void load_weights(const std::string& folder, Parameters& parameters,
+                  const Parameters* demanded = nullptr);
 
 // find_newest_verified, but an Error when there are checkpoints and none of them verifies.
 FoundCheckpoint newest_trusted(const std::string& folder);

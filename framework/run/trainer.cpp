@@ -52,7 +52,9 @@ StepReport Trainer::step() {
   } else {
     gathered = gather(learner_, state.step * train.accumulation, train.accumulation, progress());
   }
-  StepReport report{.tokens = gathered.tokens, .metrics = std::move(gathered.metrics)};
+  StepReport report{.tokens = gathered.tokens,
+                    .metrics = std::move(gathered.metrics),
+                    .written = std::move(gathered.written)};
   const double weight = gathered.weight;
   const double factor = session_.schedule->factor(state.step, train.steps);
   report.rate = session_.optimizer->rate() * factor;

@@ -18,6 +18,7 @@ struct StepReport {
   double rate = 0;
   double tokens = 0;  // places that were fed
   std::vector<Metric> metrics;
+  std::vector<Written> written;  // texts of the collection that was learnt from
 };
 
 // An evaluation: the loss and what else the objective measures, by name.

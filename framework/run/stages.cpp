@@ -1,0 +1,86 @@
+#include <lathe/run/stages.h>
+
+#include <lathe/base/hash.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace lathe {
+namespace {
+constexpr std::string_view table = "stage";
+constexpr std::string_view start = "train.start";
+
+// Becomes a folder of that name.
+void demand_name(const Config& stage, const std::string& name) {
+  const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-';
+  });
+  if (!plain || name.empty() || name == "checkpoints") {
+    fail(stage.where(), ": '", name, "' cannot name a stage: use letters, digits, '_' and '-'");
+  }
+  if (!stage.is_table()) {
+    fail(stage.where(), ": [stage.", name, "] expects a table of changes, not ",
+         described_value(stage));
+  }
+}
+
+// The file as the stage sees it.
+Composed changed(const Composed& whole, const Config& changes) {
+  Composed own = whole;
+  own.config = merge(whole.config.without(table), changes.rooted("")).rooted("");
+  return own;
+}
+
+std::string identity_of(const std::vector<Composed>& all, const std::string& name,
+                        Registry& registry) {
+  std::string identities;
+  for (const Composed& composed : all) {
+    identities += Experiment(composed, registry, name).identity() + "\n";
+  }
+  return sha256(identities);
+}
+}  // namespace
+
+Stages read_stages(const std::filesystem::path& file, const std::vector<std::string>& arguments,
+                   Registry& registry, std::string name, std::filesystem::path folder) {
+  const Composed whole = compose(file, arguments);
+  if (name.empty()) name = file.stem().string();
+  const std::optional<Config> written = whole.config.find(table);
+  if (!written) {
+    Experiment only(whole, registry, name);
+    if (folder.empty()) folder = only.folder();
+    const std::string identity = only.identity();
+    return {{{"", std::move(only)}}, whole.config, folder, identity};
+  }
+  if (!written->is_table() || written->members().empty()) {
+    fail(written->where(), ": [stage] expects tables [stage.NAME], in the order of the stages");
+  }
+  std::vector<Composed> parts;
+  for (const auto& [key, changes] : written->members()) {
+    demand_name(changes, key);
+    parts.push_back(changed(whole, changes));
+  }
+  Stages stages{.all = {},
+                .config = whole.config,
+                .folder = std::move(folder),
+                .identity = identity_of(parts, name, registry)};
+  if (stages.folder.empty()) {
+    const Experiment first(parts.front(), registry, name);
+    const TopSettings top(first.config());
+    stages.folder = std::filesystem::path(top.runs) / name /
+                    (first.variant() + "-" + stages.identity.substr(0, 8)) / cat("s", top.seed);
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    Composed& part = parts[i];
+    const auto& [key, changes] = written->members()[i];
+    if (i > 0 && !part.config.has(start)) {
+      const std::string before = (stages.folder / stages.all.back().name).string();
+      part.config = part.config.with(start, Config::text(before, changes.origin()));
+      stages.config = stages.config.with(cat(table, ".", key, ".", start), Config::text(before));
+    }
+    stages.all.push_back({key, Experiment(part, registry, name)});
+  }
+  return stages;
+}
+
+}  // namespace lathe
