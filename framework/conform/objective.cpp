@@ -136,7 +136,8 @@ void adds_up(Trial& trial) {
       for (std::int64_t row = 0; row < attempt.batch.rows; ++row) {
         if ((row < half) == first) rows.push_back(row);
       }
-      const Batch part = select_rows(attempt.batch, rows);
+      Batch part = select_rows(attempt.batch, rows);
+      part.first_row = attempt.batch.first_row + rows.front();  // what is drawn follows the row
       const Loss loss = attempt.loss(part);
       sum += loss.sum.item();
       weight += loss.weight;

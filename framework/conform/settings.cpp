@@ -140,7 +140,10 @@ Setting written_setting() {
 
 std::vector<Setting> settings_of(const Trial& trial) {
   std::vector<Setting> settings;
-  add_feeds(trial, settings);
+  const auto needs = trial.descriptor().needs;
+  const bool on_policy = std::any_of(needs.begin(), needs.end(),
+                                     [](std::string_view word) { return word == "environment"; });
+  if (!on_policy) add_feeds(trial, settings);
   settings.push_back(control_setting());
   settings.push_back(written_setting());
   return settings;

@@ -1,6 +1,7 @@
 #include <lathe/base/file.h>
 #include <lathe/conform/world.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
@@ -64,7 +65,7 @@ Examples::Examples(const RandomStream& random, std::int64_t count) {
     const RandomStream own = random.at(static_cast<std::uint64_t>(i));
     Example example;
     const auto length = 2 + own.below(longest - 1, 0);
-    example.prompt = static_cast<std::int64_t>(length / 3);
+    example.prompt = std::max<std::int64_t>(1, static_cast<std::int64_t>(length / 3));
     for (std::uint64_t t = 0; t < length; ++t) {
       example.tokens.push_back(static_cast<std::int32_t>(own.below(vocabulary, t + 1)));
       example.weights.push_back(static_cast<std::int64_t>(t) < example.prompt ? 0.0f : 1.0f);
