@@ -1,6 +1,7 @@
 // Fine-grained elementwise ops, on any strides.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "kernels/activation.h"
 #include "kernels/elementwise.h"
@@ -78,22 +79,54 @@ bool dense_floats(const View& a, const View& b, const View& y) {
          b.is_dense() && y.is_dense() && a.shape == y.shape && b.shape == y.shape;
 }
 
-// y[i] = f(a[i], b[i]) in f32; the operation is fixed outside of the loop.
+// How far one element is from the next when all are gone through in order: 1 when they lie densely,
+// 0 when there is only one, nothing when it is not the same everywhere.
+std::optional<std::int64_t> even_step(const View& view) {
+  if (view.is_dense()) return 1;
+  for (int axis = 0; axis < view.shape.rank(); ++axis) {
+    if (view.shape[axis] > 1 && view.stride(axis) != 0) return std::nullopt;
+  }
+  return 0;
+}
+
+constexpr std::int64_t even_grain = 16384;  // elements
+
+// y[i] = f(a[i], b[i]) in f32; the operation is fixed outside of the loop, and so are the steps
+// where they are the usual ones: then the compiler makes vectors of it.
+template <class T, class F>
+void binary_line(const T* a, std::int64_t a_step, const T* b, std::int64_t b_step, T* y,
+                 std::int64_t y_step, std::int64_t count, const F& f) {
+  if (y_step == 1 && a_step == 1 && b_step == 1) {
+    for (std::int64_t i = 0; i < count; ++i)
+      y[i] = from_float<T>(f(to_float(a[i]), to_float(b[i])));
+  } else if (y_step == 1 && a_step == 1 && b_step == 0) {
+    const float right = to_float(*b);
+    for (std::int64_t i = 0; i < count; ++i) y[i] = from_float<T>(f(to_float(a[i]), right));
+  } else if (y_step == 1 && a_step == 0 && b_step == 1) {
+    const float left = to_float(*a);
+    for (std::int64_t i = 0; i < count; ++i) y[i] = from_float<T>(f(left, to_float(b[i])));
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) {
+      y[i * y_step] = from_float<T>(f(to_float(a[i * a_step]), to_float(b[i * b_step])));
+    }
+  }
+}
+
 template <class T, class F>
 void binary_loop(const View& a, const View& b, const View& y, const F& f) {
+  const auto a_even = even_step(a), b_even = even_step(b);
+  if (a_even && b_even && y.is_dense()) {
+    parallel_for(y.count(), even_grain, [&](std::int64_t begin, std::int64_t end) {
+      binary_line(a.as<T>() + begin * *a_even, *a_even, b.as<T>() + begin * *b_even, *b_even,
+                  y.as<T>() + begin, 1, end - begin, f);
+    });
+    return;
+  }
   const std::int64_t inner = inner_size(y.shape);
-  const std::int64_t a_step = inner_stride(a);
-  const std::int64_t b_step = inner_stride(b);
-  const std::int64_t y_step = inner_stride(y);
   for_each_row<3>(y.shape, {&a.strides, &b.strides, &y.strides},
                   [&](const std::array<std::int64_t, 3>& at, std::int64_t) {
-                    const T* left = a.as<T>() + at[0];
-                    const T* right = b.as<T>() + at[1];
-                    T* out = y.as<T>() + at[2];
-                    for (std::int64_t i = 0; i < inner; ++i) {
-                      out[i * y_step] =
-                          from_float<T>(f(to_float(left[i * a_step]), to_float(right[i * b_step])));
-                    }
+                    binary_line(a.as<T>() + at[0], inner_stride(a), b.as<T>() + at[1],
+                                inner_stride(b), y.as<T>() + at[2], inner_stride(y), inner, f);
                   });
 }
 
@@ -108,6 +141,28 @@ void binary_of(Binary op, const View& a, const View& b, const View& y) {
       return binary_loop<T>(a, b, y, [](float l, float r) { return l * r; });
     default:
       return binary_loop<T>(a, b, y, [op](float l, float r) { return apply(op, l, r); });
+  }
+}
+
+// Functions simple enough for the compiler, on dense f32; false for the others.
+bool by_loop(Unary op, const View& x, const View& y) {
+  const auto each = [&](const auto& f) {
+    parallel_for(x.count(), even_grain, [&](std::int64_t begin, std::int64_t end) {
+      const float* in = x.as<float>();
+      float* out = y.as<float>();
+      for (std::int64_t i = begin; i < end; ++i) out[i] = f(in[i]);
+    });
+    return true;
+  };
+  switch (op) {
+    case Unary::negate:
+      return each([](float v) { return -v; });
+    case Unary::square:
+      return each([](float v) { return v * v; });
+    case Unary::abs:
+      return each([](float v) { return std::abs(v); });
+    default:
+      return false;
   }
 }
 
@@ -216,6 +271,7 @@ void OnednnBackend::fill(const View& to, double value) {
 void OnednnBackend::unary(Unary op, const View& x, const View& y) {
   const bool dense = x.is_dense() && y.is_dense() && x.dtype == y.dtype;
   if (dense && (x.dtype == DType::f32 || x.dtype == DType::bf16) && by_kernel(op, x, y)) return;
+  if (dense && x.dtype == DType::f32 && by_loop(op, x, y)) return;
   const std::int64_t inner = inner_size(y.shape);
   const std::int64_t x_step = inner_stride(x);
   const std::int64_t y_step = inner_stride(y);
