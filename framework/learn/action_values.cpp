@@ -1,4 +1,6 @@
 #include <lathe/learn/action_values.h>
+
+#include <lathe/base/error.h>
 #include <lathe/learn/exploring.h>
 #include <lathe/learn/logits.h>
 
@@ -64,6 +66,13 @@ ActionValues open_action_values(const Model& model, const Parameters& parameters
     input.tokens = Tensor::of<std::int32_t>(parameters.backend(), {count}, lived.open_states);
   }
   return of_input(model, input);
+}
+
+void demand_experience(const Batch& batch, const char* objective) {
+  if (!batch.experience.rewards.empty()) return;
+  fail("objective '", objective,
+       "' learns from what a policy lives through: add [environment] and ",
+       "[feed] use = \"rollouts\" or \"replay\"");
 }
 
 double largest(std::span<const double> values) {

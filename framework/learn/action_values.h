@@ -26,6 +26,9 @@ ActionValues action_values(const Model& model, const Parameters& parameters, con
 ActionValues open_action_values(const Model& model, const Parameters& parameters,
                                 const Batch& batch);
 
+// An Error that says what is missing, where the batch holds nothing that was lived through.
+void demand_experience(const Batch& batch, const char* objective);
+
 double largest(std::span<const double> values);
 std::int64_t first_largest(std::span<const double> values);
 // sum_a p(a) Q(a) under the rule: epsilon-greedy with the greedy share split over ties, or

@@ -62,6 +62,7 @@ class QLearning final : public Objective {
   double discount() const override { return with_.discount; }
 
   void prepare(Batch& batch, const ObjectivePass& pass) override {
+    demand_experience(batch, "q_learning");
     follow(*pass.parameters);
     const Model& model = target_ ? *target_->model : *pass.model;
     const Parameters& parameters = target_ ? target_->parameters : *pass.parameters;

@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+#include "base/temporary_folder.h"
+
 namespace lathe {
 namespace {
 using Values = std::vector<double>;
@@ -75,6 +77,13 @@ TEST(ActionValues, Expectations) {
               (e[0] * 1 + e[1] * 3 + e[2] * 3 + e[3] * -2) / (e[0] + e[1] + e[2] + e[3]), 1e-15);
   EXPECT_EQ(largest(q), 3);
   EXPECT_EQ(first_largest(q), 1);
+}
+
+TEST(ActionValues, RefuseWhatNobodyLivedThrough) {
+  demand_experience(two_rows(), "sarsa");
+  const std::string said = testing::error_of([] { demand_experience(Batch(), "sarsa"); });
+  EXPECT_NE(said.find("objective 'sarsa' learns from what a policy lives through"),
+            std::string::npos);
 }
 
 TEST(Exploring, FallsInAStraightLine) {
