@@ -71,10 +71,11 @@ class Dpo final : public Objective {
   }
 
  private:
-  // log sigmoid(x) = min(x, 0) - log(1 + exp(-|x|)), which never overflows.
+  // log sigmoid(x) = (x - |x|) / 2 - log(1 + exp(-|x|)), which never overflows, and whose slope at
+  // 0, where every run begins, is 1/2 whatever the slope of |x| is taken to be there.
   static Tensor log_sigmoid(const Tensor& x) {
     const Tensor tail = log(shift(exp(negate(abs(x))), 1));
-    return subtract(negate(relu(negate(x))), tail);
+    return subtract(scale(subtract(x, abs(x)), 0.5), tail);
   }
 
   Tensor loss_of(const Tensor& h) const {

@@ -44,8 +44,10 @@ class RewardModel final : public Objective {
     const Tensor chosen = contiguous(slice(scores, 1, 0, 1));
     const Tensor rejected = contiguous(slice(scores, 1, 1, 2));
     const Tensor margin = subtract(chosen, rejected);
-    // -log sigmoid(m) = max(-m, 0) + log(1 + exp(-|m|))
-    Tensor all = add(relu(negate(margin)), log(shift(exp(negate(abs(margin))), 1)));
+    // -log sigmoid(m) = (|m| - m) / 2 + log(1 + exp(-|m|)): with the right slope at 0 too, where a
+    // head of zeros begins.
+    const Tensor size = abs(margin);
+    Tensor all = add(scale(subtract(size, margin), 0.5), log(shift(exp(negate(size)), 1)));
     if (with_.centring > 0) {
       all = add(all, scale(square(add(chosen, rejected)), with_.centring));
     }

@@ -80,6 +80,24 @@ TEST(Preferences, DpoFarAway) {
   EXPECT_NEAR(gradient[0], -1, 1e-12);  // d loss / d log p(chosen) = -sigmoid(3000)
 }
 
+// Every run begins with h = 0, where the slope of -log sigmoid(beta h) is -beta / 2.
+TEST(Preferences, DpoLeavesItsReference) {
+  LanguageSpace space(3, true);
+  space.policy.take(space.reference.parameters);
+  const auto dpo = space.objective("dpo", options_of({{"beta", number(0.7)}}));
+  Batch batch = space.rows({3, 50}, Numbers(64, 0));
+  batch.experience = {};
+  const Numbers found = space.loss_gradient(*dpo, batch);
+  const Numbers expected = space.gradient([&] {
+    Numbers slopes(64, 0.0);
+    slopes[3] = -0.35;
+    slopes[50] = 0.35;
+    return sum(multiply(space.log_probabilities(space.policy),
+                        places_tensor(space.pass(space.policy), slopes)));
+  });
+  EXPECT_LT(testing::distance(found, expected), 1e-12);
+}
+
 // -log sigmoid(s_c - s_r) + c (s_c + s_r)^2 with the value at each row's last token as its score.
 TEST(Preferences, LossOfTheRewardModel) {
   LanguageSpace space(3, false);

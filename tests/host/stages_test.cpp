@@ -1,0 +1,136 @@
+// An experiment in stages: SFT, then reinforcement learning from its weights, as one command.
+#include "program.h"
+
+#include <lathe/base/json.h>
+#include <lathe/io/metrics_file.h>
+
+namespace lathe::testing {
+namespace {
+
+const char* const staged = R"(# Does the second stage begin where the first ended?
+seed = 4
+[data]
+use = "sums"
+digits = 1
+train = 60
+validation = 20
+[tokenizer]
+use = "chars"
+specials = true
+[model]
+use = "gpt"
+layers = 1
+heads = 2
+width = 16
+[train]
+steps = 20
+length = 10
+log_every = 2
+[checkpoint]
+every = 2
+[stage.sft.objective]
+use = "sft"
+[stage.sft.train]
+batch = 8
+[stage.rl]
+objective = { use = "ppo", kl = 0.05 }
+environment = { use = "completion", tokens = 4 }
+reward = [{ use = "exact_match" }, { use = "length", budget = 1, price = 0.25 }]
+feed = { use = "rollouts", environments = 6, epochs = 2, minibatches = 2 }
+train = { steps = 8 }
+evaluate = { episodes = 20, best = "score", goal = "max" }
+sample = { every = 4, texts = 3 }
+[variant.grpo.set.stage.rl]
+objective = { use = "grpo", form = "rloo", kl = 0.05 }
+feed = { group = 3 }
+)";
+
+class StagedRuns : public ::testing::Test {
+ protected:
+  StagedRuns() { program.write("staged.toml", staged); }
+  std::string text(const std::string& name) const { return read_file(program / name); }
+  bool same(const std::string& a, const std::string& b) const { return text(a) == text(b); }
+  Program program;
+};
+
+TEST_F(StagedRuns, EachBeginsWithTheWeightsOfTheOneBefore) {
+  const Outcome checked = program.run({"check", "staged.toml", "--json"});
+  ASSERT_EQ(checked.code, 0) << checked.error;
+  const Json report = Json::parse(checked.out);
+  EXPECT_EQ(report.at("stages"), Json({"sft", "rl"}));
+  const std::string folder = report.at("folder").get<std::string>();
+
+  const Outcome outcome = program.run({"run", "staged.toml", "--quiet"});
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  EXPECT_EQ(outcome.out, folder + "/sft\n" + folder + "/rl\n");
+  EXPECT_NE(text(folder + "/rl/resolved.toml").find("start = \"" + folder + "/sft\""),
+            std::string::npos);
+  EXPECT_NE(text(folder + "/rl/log.txt").find("starting from the weights of"), std::string::npos);
+  // The KL from the reference is 0 before the first update, and no longer afterwards.
+  const auto rows = read_metrics(real_files(), program / (folder + "/rl/metrics.jsonl"));
+  const auto value = [&](std::size_t row, const std::string& name) {
+    for (const auto& [key, number] : rows.at(row).values) {
+      if (key == name) return number;
+    }
+    return -1.0;
+  };
+  EXPECT_EQ(rows.at(0).step, 2);
+  EXPECT_NE(value(rows.size() - 2, "train/policy/approxkl_avg"), 0);
+
+  // Done already: nothing is trained again.
+  const std::string before = text(folder + "/rl/metrics.jsonl");
+  EXPECT_EQ(program.run({"run", "staged.toml", "--quiet"}).code, 0);
+  EXPECT_EQ(program.run({"resume", folder, "--quiet"}).code, 0);
+  EXPECT_EQ(text(folder + "/rl/metrics.jsonl"), before);
+}
+
+TEST_F(StagedRuns, ATableOfPromptsTextsAndScoresIsKept) {
+  ASSERT_EQ(program.run({"run", "staged.toml", "--quiet", "--folder", "kept"}).code, 0);
+  std::istringstream lines(text("kept/rl/samples.jsonl"));
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const Json row = Json::parse(line);
+    EXPECT_EQ(row.at("step"), count < 3 ? 4 : 8);
+    EXPECT_EQ(row.at("prompt").get<std::string>().back(), '=');
+    const double score = row.at("score").get<double>();
+    const auto length = static_cast<double>(row.at("text").get<std::string>().size());
+    EXPECT_LE(score, 1) << line;
+    EXPECT_GE(score, -0.25 * length) << line;
+  }
+  EXPECT_EQ(count, 6);
+}
+
+TEST_F(StagedRuns, AStoppedStageGoesOn) {
+  ASSERT_EQ(program.run({"run", "staged.toml", "--quiet", "--folder", "straight"}).code, 0);
+  ASSERT_EQ(program.run({"run", "staged.toml", "--quiet", "--folder", "broken"}).code, 0);
+  // As if it had been killed in the second half of a collection: later checkpoints are not there.
+  std::filesystem::remove_all(program / "broken/rl/checkpoints/00000008");
+  std::filesystem::remove(program / "broken/rl/status");
+  const Outcome outcome = program.run({"resume", "broken", "--quiet"});
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  EXPECT_TRUE(same("broken/rl/checkpoints/00000008/weights.safetensors",
+                   "straight/rl/checkpoints/00000008/weights.safetensors"));
+  EXPECT_TRUE(same("broken/rl/samples.jsonl", "straight/rl/samples.jsonl"));
+}
+
+TEST_F(StagedRuns, AVariantChangesOneStage) {
+  const Outcome shown = program.run({"show", "staged.toml", "@grpo", "stage.rl.train.steps=5"});
+  ASSERT_EQ(shown.code, 0) << shown.error;
+  EXPECT_NE(shown.out.find("use = \"grpo\""), std::string::npos);
+  EXPECT_NE(shown.out.find("steps = 20"), std::string::npos);
+  EXPECT_NE(shown.out.find("steps = 5"), std::string::npos);
+  EXPECT_EQ(shown.out.find("use = \"ppo\""), std::string::npos);
+}
+
+TEST_F(StagedRuns, FaultsNameTheirStage) {
+  const Outcome unknown = program.run({"check", "staged.toml", "stage.rl.objective.klip=1"});
+  EXPECT_EQ(unknown.code, 1) << unknown.error;
+  EXPECT_NE(unknown.error.find("clip"), std::string::npos) << unknown.error;
+  program.write("bad.toml", "[stage.\"a/b\"]\n");
+  const Outcome name = program.run({"check", "bad.toml"});
+  EXPECT_NE(name.error.find("bad.toml:1"), std::string::npos) << name.error;
+  EXPECT_NE(name.error.find("cannot name a stage"), std::string::npos) << name.error;
+}
+
+}  // namespace
+}  // namespace lathe::testing
