@@ -2,6 +2,8 @@
 // For *_kernel.cpp only.
 #pragma once
 
+#include <omp.h>
+
 #include "blocks.h"
 #include "vector.h"
 
@@ -52,12 +54,18 @@ static inline __attribute__((always_inline)) void each_vector_parallel(std::size
                                                                        const Body& body,
                                                                        const After& after_block) {
   const std::size_t blocks = blocks_of(count, flat_block);
-#pragma omp parallel for schedule(static) if (count >= parallel_from)
-  for (std::size_t block = 0; block < blocks; ++block) {
+  const auto work_on = [&](std::size_t block) {
     const std::size_t begin = block * flat_block;
     each_vector(begin, begin + flat_block < count ? begin + flat_block : count, body);
     after_block();
+  };
+  // OpenMP makes a team and calls the system to wake it even where it is to be of one.
+  if (count < parallel_from || omp_get_max_threads() == 1) {
+    for (std::size_t block = 0; block < blocks; ++block) work_on(block);
+    return;
   }
+#pragma omp parallel for schedule(static)
+  for (std::size_t block = 0; block < blocks; ++block) work_on(block);
 }
 template <class Body>
 static inline __attribute__((always_inline)) void each_vector_parallel(std::size_t count,
