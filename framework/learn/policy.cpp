@@ -142,6 +142,14 @@ void whiten(std::vector<double>& values, std::span<const float> weights, bool sh
   }
 }
 
+std::vector<float> pair_weights(const Batch& batch) {
+  std::vector<float> counted(index(batch.rows / 2));
+  for (std::size_t n = 0; n < batch.weights.size(); ++n) {
+    if (batch.weights[n] != 0) counted[n / index(2 * batch.length)] = 1;
+  }
+  return counted;
+}
+
 double explained_variance(const Batch& batch) {
   const Experience& lived = batch.experience;
   const std::vector<double> returns(lived.returns.begin(), lived.returns.end());

@@ -37,6 +37,9 @@ void whiten(std::vector<double>& values, std::span<const float> weights, bool sh
 Tensor places_tensor(const ObjectivePass& pass, const std::vector<float>& values);
 Tensor places_tensor(const ObjectivePass& pass, const std::vector<double>& values);
 
+// Of rows 2i and 2i+1 as pairs: 1 where any place of the two has weight, else 0.
+std::vector<float> pair_weights(const Batch& batch);
+
 // 1 - Var(returns - values) / Var(returns), over places with weight; 0 without variance.
 double explained_variance(const Batch& batch);
 

@@ -16,7 +16,7 @@ struct RunRequest {
   std::filesystem::path folder;        // of the run; empty: Experiment::folder()
   std::filesystem::path work_folder;   // where relative data paths start
   bool again = false;                  // a finished run is done anew
-  std::filesystem::path locked;        // refuse other code or data than this run's manifest pins
+  std::filesystem::path locked = {};   // refuse other code or data than this run's manifest pins
   ProgressStyle progress = ProgressStyle::automatic;
 };
 

@@ -27,6 +27,7 @@ namespace lathe {
 
 class Dpo final : public Objective {
  public:
+  static constexpr const char* needs[] = {"causal attention"};
   struct Options : Keys {
     std::string form = key("form", "sigmoid", "the loss of a pair", one_of({"sigmoid", "ipo"}));
     double beta = key("beta", 0.1, "how dear it is to leave the reference", above(0));
@@ -61,8 +62,10 @@ class Dpo final : public Objective {
     const Tensor chosen = contiguous(slice(rows, 1, 0, 1));
     const Tensor rejected = contiguous(slice(rows, 1, 1, 2));
     const Tensor h = subtract(chosen, rejected);
-    Loss result{.sum = sum(loss_of(h)), .weight = static_cast<double>(pairs)};
-    measure(chosen.values(), rejected.values(), result);
+    const std::vector<float> counted = pair_weights(batch);
+    Loss result{.sum = sum(multiply(loss_of(h).reshape({pairs}), places_tensor(pass, counted)))};
+    for (const float weight : counted) result.weight += static_cast<double>(weight);
+    measure(chosen.values(), rejected.values(), counted, result);
     return result;
   }
 
@@ -98,9 +101,10 @@ class Dpo final : public Objective {
   }
 
   void measure(const std::vector<double>& chosen, const std::vector<double>& rejected,
-               Loss& result) const {
+               const std::vector<float>& counted, Loss& result) const {
     double sums[3] = {};
     for (std::size_t i = 0; i < chosen.size(); ++i) {
+      if (counted[i] == 0) continue;
       sums[0] += with_.beta * chosen[i];
       sums[1] += with_.beta * rejected[i];
       sums[2] += chosen[i] > rejected[i] ? 1 : chosen[i] == rejected[i] ? 0.5 : 0;

@@ -29,6 +29,7 @@ namespace lathe {
 
 class Grpo final : public Objective {
  public:
+  static constexpr const char* needs[] = {"environment"};
   struct Options : Keys {
     std::string form =
         key("form", "grpo", "how advantages are made", one_of({"grpo", "dr_grpo", "rloo"}));

@@ -51,8 +51,10 @@ class RewardModel final : public Objective {
     if (with_.centring > 0) {
       all = add(all, scale(square(add(chosen, rejected)), with_.centring));
     }
-    Loss result{.sum = sum(all), .weight = static_cast<double>(pairs)};
-    measure(chosen.values(), rejected.values(), result);
+    const std::vector<float> counted = pair_weights(batch);
+    Loss result{.sum = sum(multiply(all.reshape({pairs}), places_tensor(pass, counted)))};
+    for (const float weight : counted) result.weight += static_cast<double>(weight);
+    measure(chosen.values(), rejected.values(), counted, result);
     return result;
   }
 
@@ -72,9 +74,10 @@ class RewardModel final : public Objective {
   }
 
   static void measure(const std::vector<double>& chosen, const std::vector<double>& rejected,
-                      Loss& result) {
+                      const std::vector<float>& counted, Loss& result) {
     double sums[3] = {};
     for (std::size_t i = 0; i < chosen.size(); ++i) {
+      if (counted[i] == 0) continue;
       sums[0] += chosen[i];
       sums[1] += rejected[i];
       sums[2] += chosen[i] > rejected[i] ? 1 : chosen[i] == rejected[i] ? 0.5 : 0;
