@@ -13,4 +13,7 @@ struct Metric {
   double weight = 0;
 };
 
+// Sums and weights of the same name add up; new names are appended.
+void add_metrics(std::vector<Metric>& all, const std::vector<Metric>& some);
+
 }  // namespace lathe

@@ -142,6 +142,23 @@ void whiten(std::vector<double>& values, std::span<const float> weights, bool sh
   }
 }
 
+std::vector<double> log_probabilities_under(const ModelCopy& other, const Batch& batch,
+                                            const ObjectivePass& pass, double temperature) {
+  ObjectivePass theirs = pass;
+  theirs.model = other.model.get();
+  theirs.parameters = &other.parameters;
+  const NoGradient silent;
+  return policy_pass(batch, theirs, temperature, false).log_probability.values();
+}
+
+Tensor kl_estimate(const Tensor& log_probability, const Tensor& reference,
+                   const std::string& estimator) {
+  const Tensor d = subtract(reference, log_probability);
+  if (estimator == "k1") return negate(d);
+  if (estimator == "k2") return scale(square(d), 0.5);
+  return subtract(shift(exp(d), -1), d);
+}
+
 std::vector<float> pair_weights(const Batch& batch) {
   std::vector<float> counted(index(batch.rows / 2));
   for (std::size_t n = 0; n < batch.weights.size(); ++n) {

@@ -37,6 +37,15 @@ void whiten(std::vector<double>& values, std::span<const float> weights, bool sh
 Tensor places_tensor(const ObjectivePass& pass, const std::vector<float>& values);
 Tensor places_tensor(const ObjectivePass& pass, const std::vector<double>& values);
 
+// log pi(a|s) of the batch's actions under another model: [N].
+std::vector<double> log_probabilities_under(const ModelCopy& other, const Batch& batch,
+                                            const ObjectivePass& pass, double temperature);
+
+// An estimate of KL(pi || reference) at each place from log-probabilities [N] of the actions that
+// pi took, with d = log p_ref - log p (Schulman, 2020): "k1" is -d, "k2" d^2 / 2, "k3" e^d - 1 - d.
+Tensor kl_estimate(const Tensor& log_probability, const Tensor& reference,
+                   const std::string& estimator);
+
 // Of rows 2i and 2i+1 as pairs: 1 where any place of the two has weight, else 0.
 std::vector<float> pair_weights(const Batch& batch);
 

@@ -9,19 +9,6 @@
 namespace lathe {
 namespace {
 std::size_t index(std::int64_t value) { return static_cast<std::size_t>(value); }
-
-void merge(std::vector<Metric>& all, const std::vector<Metric>& some) {
-  for (const Metric& metric : some) {
-    const auto known = std::find_if(all.begin(), all.end(),
-                                    [&](const Metric& other) { return other.name == metric.name; });
-    if (known == all.end()) {
-      all.push_back(metric);
-    } else {
-      known->sum += metric.sum;
-      known->weight += metric.weight;
-    }
-  }
-}
 }  // namespace
 
 // What one row lived through.
@@ -162,7 +149,7 @@ std::vector<Metric> TextCollector::play(std::int64_t count, const ActingRule& ru
       numbers.push_back(static_cast<std::uint64_t>(first + row));
     }
     const RandomStream random(context_.seed, context_.stream, static_cast<std::uint64_t>(first));
-    merge(metrics, write(numbers, rule, random).metrics);
+    add_metrics(metrics, write(numbers, rule, random).metrics);
   }
   if (rows_ != whole) {
     rows_ = whole;

@@ -6,19 +6,6 @@
 
 namespace lathe {
 
-void add_metrics(std::vector<Metric>& all, const std::vector<Metric>& some) {
-  for (const Metric& metric : some) {
-    const auto known = std::find_if(all.begin(), all.end(),
-                                    [&](const Metric& other) { return other.name == metric.name; });
-    if (known == all.end()) {
-      all.push_back(metric);
-    } else {
-      known->sum += metric.sum;
-      known->weight += metric.weight;
-    }
-  }
-}
-
 ObjectivePass pass_of(const Learner& learner, bool training, std::int64_t micro, double progress) {
   const auto at = static_cast<std::uint64_t>(micro);
   return {.model = learner.model,

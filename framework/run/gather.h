@@ -30,8 +30,6 @@ struct Gathered {
   std::vector<Written> written;  // texts of the collection that was learnt from
 };
 
-void add_metrics(std::vector<Metric>& all, const std::vector<Metric>& some);
-
 // How the objective sees a micro-batch, numbered through the run.
 ObjectivePass pass_of(const Learner& learner, bool training, std::int64_t micro, double progress);
 

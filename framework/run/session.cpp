@@ -53,6 +53,8 @@ Session::Session(const Experiment& experiment, Registry& registry, const Session
     context.split = Split::validation;
     validation = open_feed(context);
   }
+  if (evaluate.best == "auto") evaluate.best = sight ? "return" : "loss";
+  if (evaluate.goal == "auto") evaluate.goal = evaluate.best == "return" ? "max" : "min";
   optimizer = make<Optimizer>("optimizer");
   schedule = make<Schedule>("schedule");
 }

@@ -46,9 +46,13 @@ struct EvaluateSettings : Keys {
   std::int64_t batches =
       key("batches", 0, "batches of an evaluation; 0: the whole validation split", at_least(0));
   std::int64_t batch = key("batch", 0, "rows of an evaluation batch; 0: train.batch", at_least(0));
-  std::string best = key("best", "loss", "metric that chooses the best checkpoint");
-  std::string goal =
-      key("goal", "min", "whether the best is the smallest or the largest", one_of({"min", "max"}));
+  std::string best = key("best", "auto",
+                         "metric that chooses the best checkpoint; auto: the return where a policy "
+                         "acts, else the loss");
+  std::string goal = key("goal", "auto",
+                         "whether the best is the smallest or the largest; auto: the largest "
+                         "return, the smallest of everything else",
+                         one_of({"auto", "min", "max"}));
   std::int64_t episodes =
       key("episodes", 100, "episodes of an evaluation, where a policy acts", at_least(1));
   std::int64_t patience = key(

@@ -43,13 +43,7 @@ class Dpo final : public Objective {
     if (batch.rows % 2 != 0 || !batch.experience.rewards.empty()) {
       fail("objective 'dpo' learns from pairs of responses: use [feed] use = \"pairs\"");
     }
-    const ObjectivePass theirs{.model = reference_->model.get(),
-                               .parameters = &reference_->parameters,
-                               .options = {},
-                               .tokenizer = pass.tokenizer,
-                               .seed = pass.seed};
-    const NoGradient silent;
-    batch.experience.reference = policy_pass(batch, theirs, 1, false).log_probability.values();
+    batch.experience.reference = log_probabilities_under(*reference_, batch, pass, 1);
   }
 
   Loss loss(const Batch& batch, const ObjectivePass& pass) override {

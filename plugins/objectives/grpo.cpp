@@ -96,7 +96,9 @@ class Grpo final : public Objective {
     Tensor all = negate(minimum(multiply(ratio, advantage),
                                 multiply(clamp(ratio, 1 - with_.clip, 1 + high), advantage)));
     if (reference_ && !in_reward_) {
-      all = add(all, scale(distance(now.log_probability, batch, pass), with_.kl));
+      all = add(all, scale(kl_estimate(now.log_probability, places_tensor(pass, lived.reference),
+                                       with_.kl_estimator),
+                           with_.kl));
     }
     Loss result;
     std::vector<float> weights = batch.weights;
@@ -130,12 +132,7 @@ class Grpo final : public Objective {
 
   void note_reference(Batch& batch, const ObjectivePass& pass, std::vector<double>& scores) const {
     Experience& lived = batch.experience;
-    const ObjectivePass theirs{.model = reference_->model.get(),
-                               .parameters = &reference_->parameters,
-                               .options = {},
-                               .tokenizer = pass.tokenizer,
-                               .seed = pass.seed};
-    lived.reference = policy_pass(batch, theirs, with_.temperature, false).log_probability.values();
+    lived.reference = log_probabilities_under(*reference_, batch, pass, with_.temperature);
     std::vector<double> ratios(lived.reference.size());
     for (std::size_t n = 0; n < ratios.size(); ++n) {
       ratios[n] = lived.log_probabilities[n] - lived.reference[n];
@@ -195,14 +192,6 @@ class Grpo final : public Objective {
         weights[n] = static_cast<float>(static_cast<double>(weights[n]) / share);
       }
     }
-  }
-
-  Tensor distance(const Tensor& log_probability, const Batch& batch,
-                  const ObjectivePass& pass) const {
-    const Tensor d = subtract(places_tensor(pass, batch.experience.reference), log_probability);
-    if (with_.kl_estimator == "k1") return negate(d);
-    if (with_.kl_estimator == "k2") return scale(square(d), 0.5);
-    return subtract(shift(exp(d), -1), d);
   }
 
   void measure(const Batch& batch, const Tensor& ratio, const Tensor& entropy, double high,

@@ -114,7 +114,9 @@ class Ppo final : public Objective {
     Tensor all = add(policy, scale(value, with_.value_weight));
     if (with_.entropy > 0) all = subtract(all, scale(now.entropy, with_.entropy));
     if (reference_ && with_.kl_in == "loss") {
-      all = add(all, scale(distance(now.log_probability, batch, pass), kl_));
+      all = add(all, scale(kl_estimate(now.log_probability, places_tensor(pass, lived.reference),
+                                       with_.kl_estimator),
+                           kl_));
     }
     Loss result{.sum = sum(multiply(all, weights))};
     for (const float weight : batch.weights) result.weight += static_cast<double>(weight);
@@ -154,26 +156,14 @@ class Ppo final : public Objective {
     return scale(squares, 0.5);
   }
 
-  // The estimator of KL(pi || reference) at each place.
-  Tensor distance(const Tensor& log_probability, const Batch& batch,
-                  const ObjectivePass& pass) const {
-    const Tensor d = subtract(places_tensor(pass, batch.experience.reference), log_probability);
-    if (with_.kl_estimator == "k1") return negate(d);
-    if (with_.kl_estimator == "k2") return scale(square(d), 0.5);
-    return subtract(shift(exp(d), -1), d);
-  }
-
   void approach_reference(Batch& batch, const ObjectivePass& pass, std::vector<double>& rewards,
                           Metrics& noted) {
     Experience& lived = batch.experience;
-    const ObjectivePass theirs{.model = reference_->model.get(),
-                               .parameters = &reference_->parameters,
-                               .options = {},
-                               .tokenizer = pass.tokenizer,
-                               .seed = pass.seed};
-    lived.reference = policy_pass(batch, theirs, with_.temperature, false).log_probability.values();
+    lived.reference = log_probabilities_under(*reference_, batch, pass, with_.temperature);
     const std::vector<double> estimates =
-        distance(places_tensor(pass, lived.log_probabilities), batch, pass).values();
+        kl_estimate(places_tensor(pass, lived.log_probabilities),
+                    places_tensor(pass, lived.reference), with_.kl_estimator)
+            .values();
     double kl = 0;
     double ends = 0;
     for (std::size_t n = 0; n < estimates.size(); ++n) {
