@@ -1,6 +1,7 @@
 // A kind of component that no part of the host has heard of (bad_plugins/fixtures/thing.h is all of
 // it): registry, validator, inspect and conform know what to do with it.
 #include <gtest/gtest.h>
+#include <lathe/base/file.h>
 #include <lathe/base/json.h>
 #include <lathe/config/toml.h>
 #include <lathe/plugin/registry.h>
@@ -61,6 +62,24 @@ TEST(NewKind, IsListedInspectedAndTried) {
   EXPECT_EQ(conform.code, 0) << conform.out << conform.error;
   EXPECT_NE(conform.out.find("this host knows no way to use a thing"), std::string::npos);
   EXPECT_NE(conform.out.find("passed"), std::string::npos);
+}
+
+TEST(NewKind, HasAPageOfItsOwn) {
+  Program program;
+  const std::filesystem::path plugins = program / "plugins";
+  std::filesystem::create_directory(plugins);
+  std::filesystem::copy(std::filesystem::path(LATHE_BAD_PLUGINS) / "good_thing.so",
+                        plugins / "good_thing.so");
+  const std::string folder = program / "pages";
+  const Outcome pages =
+      program.run({"plugins", "--markdown", folder, "--plugin-path", plugins.string()});
+  ASSERT_EQ(pages.code, 0) << pages.error;
+  const std::string page = read_file(folder + "/thing.md");
+  EXPECT_EQ(page.rfind("# Components of the kind thing\n", 0), 0U) << page;
+  EXPECT_NE(
+      page.find("| `count` | an integer | `3` | at least 0, at most 9 | how often it speaks |"),
+      std::string::npos)
+      << page;
 }
 
 }  // namespace
