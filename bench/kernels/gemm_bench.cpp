@@ -1,5 +1,5 @@
 // Own matrix products beside oneDNN's matmul on the shapes of GPT-2 124M: forward, dX and dW at
-// 1024 tokens, and decoding at one token.
+// 1024 and at 256 tokens, and decoding at one token.
 //
 // Both run in one process, in turns; a sample counts only between two probes of the machine that
 // reach 90 % of the best (probe.h). "kept" says how many did: 0 means a busy machine. The medians
@@ -122,8 +122,11 @@ int main(int count, char** arguments) {
   for (const auto& [in, out] : layers) {
     const std::string layer = std::to_string(in) + "->" + std::to_string(out);
     for (const Pass pass : {forward, input_gradient, weight_gradient}) {
-      add("f32/" + layer + "/" + passes[pass], compare<float>, pass, 1024, in, out);
-      add("bf16/" + layer + "/" + passes[pass], compare<bf16>, pass, 1024, in, out);
+      for (const std::int64_t tokens : {1024, 256}) {
+        const std::string rest = layer + "/" + passes[pass] + "/" + std::to_string(tokens);
+        add("f32/" + rest, compare<float>, pass, tokens, in, out);
+        add("bf16/" + rest, compare<bf16>, pass, tokens, in, out);
+      }
     }
     add("f32/" + layer + "/decode", compare<float>, forward, 1, in, out);
     add("bf16/" + layer + "/decode", compare<bf16>, forward, 1, in, out);

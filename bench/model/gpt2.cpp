@@ -55,6 +55,7 @@ class NamelessTokens final : public Tokenizer {
 // Hands every op on to backend onednn and takes its time.
 class TimedBackend final : public Backend {
  public:
+  static constexpr const char* provides[] = {"f32 precision", "bf16 precision"};
   struct Options : Keys {};
   explicit TimedBackend(const Config&) : inner_(registry().create<Backend>("onednn", Config())) {}
 

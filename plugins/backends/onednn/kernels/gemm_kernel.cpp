@@ -5,6 +5,8 @@
 // which thread takes which tile, the path for few rows) can change a bit of the result.
 #include <omp.h>
 
+#include <atomic>
+
 #include "gemm_direct.h"
 #include "gemm_finish.h"
 #include "gemm_micro.h"
@@ -30,7 +32,7 @@ struct Split {
 static inline std::int64_t ceiling(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 static inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
-constexpr std::int64_t depth_limit = 1024;  // units of k
+constexpr std::int64_t depth_limit = 1536;  // units of k
 constexpr std::int64_t row_limit = 74 * max_rows;
 constexpr std::int64_t column_limit = 3072;
 constexpr std::int64_t tile_columns = 4;     // panels of B: 512 KiB of the L2 of a thread
@@ -70,6 +72,7 @@ struct Shared {
     mine = ticket++;
     return mine;
   }
+  int thread() const { return threads > 1 ? omp_get_thread_num() : 0; }
   void wait_for_all() const {
     if (threads > 1) {
 #pragma omp barrier
@@ -145,6 +148,7 @@ struct Blocked : Shared<Kind> {
   std::int64_t a_slot, b_slot;
   bool sums_in_c;
   float *packed_a, *packed_b, *sums;
+  std::int64_t taken[column_limit / (tile_columns * panel_columns)] = {};
 
   explicit Blocked(const Gemm& of)
       : Shared<Kind>(of),
@@ -205,31 +209,49 @@ struct Blocked : Shared<Kind> {
     }
   }
 
-  // Takes tiles of a block; `mine` is the ticket in hand, `begin` that of the first tile. Returns
-  // the ticket after the last.
-  std::int64_t take_tiles(const Block& at, const float* a, float* b, std::int64_t begin,
-                          std::int64_t& mine) {
+  // Takes tiles of a block until none is left. `begin` counts the rows of tiles of all blocks
+  // before; returns it for the next block. Each thread has columns of its own, for it packs B for
+  // a column of tiles once; when through with them it helps the others, from the last column on.
+  std::int64_t take_tiles(const Block& at, const float* a, float* b, std::int64_t begin) {
     const std::int64_t across = ceiling(at.column_count, tile_columns * panel_columns);
     const std::int64_t panels = ceiling(at.row_count, max_rows);
     const std::int64_t wanted = ceiling(8 * this->threads, across);
     const std::int64_t possible = ceiling(panels, least_tile_rows);
     const std::int64_t tile_rows = ceiling(panels, smaller(wanted, possible)) * max_rows;
-    const std::int64_t down = ceiling(at.row_count, tile_rows);
-    std::int64_t packed = -1;
-    for (; mine < begin + down * across; mine = this->next()) {
-      const std::int64_t row = (mine - begin) % down * tile_rows;
-      const std::int64_t column = (mine - begin) / down * tile_columns * panel_columns;
-      if (packed != column) pack_b(at, column, b);
-      packed = column;
-      multiply(at, row, smaller(row + tile_rows, at.row_count), column, a, b);
+    const std::int64_t end = begin + ceiling(at.row_count, tile_rows);
+    const auto take_column = [&](std::int64_t index) {
+      const std::int64_t column = index * tile_columns * panel_columns;
+      bool packed = false;
+      for (std::int64_t tile; (tile = take(index, begin, end)) < end;) {
+        if (!packed) pack_b(at, column, b);
+        packed = true;
+        const std::int64_t row = (tile - begin) * tile_rows;
+        multiply(at, row, smaller(row + tile_rows, at.row_count), column, a, b);
+      }
+    };
+    const std::int64_t first = across * this->thread() / this->threads;
+    const std::int64_t last = across * (this->thread() + 1) / this->threads;
+    for (std::int64_t index = first; index < last; ++index) take_column(index);
+    for (std::int64_t index = across; index-- > last;) take_column(index);
+    for (std::int64_t index = first; index-- > 0;) take_column(index);
+    return end;
+  }
+
+  // The next tile, from `begin` to `end`, of a column of tiles; `end` when all are taken.
+  std::int64_t take(std::int64_t column, std::int64_t begin, std::int64_t end) {
+    std::atomic_ref<std::int64_t> next(taken[column]);
+    std::int64_t seen = next.load(std::memory_order_relaxed);
+    while (seen < end) {
+      const std::int64_t tile = seen < begin ? begin : seen;
+      if (next.compare_exchange_weak(seen, tile + 1, std::memory_order_relaxed)) return tile;
     }
-    return begin + down * across;
+    return end;
   }
 
   void work() {
-    std::int64_t mine = this->next(), begin = 0, in_slot = -1;
+    std::int64_t mine = this->next(), begin = 0, tiles = 0, in_slot = -1;
     float* a = packed_a + a_slot;
-    float* b = packed_b + b_slot * (this->threads > 1 ? omp_get_thread_num() : 0);
+    float* b = packed_b + b_slot * this->thread();
     for (std::int64_t j = 0; j < columns.count; ++j) {
       for (std::int64_t i = 0; i < rows.count; ++i) {
         for (std::int64_t p = 0; p < depth.count; ++p) {
@@ -243,7 +265,7 @@ struct Blocked : Shared<Kind> {
             begin = end;
             this->wait_for_all();
           }
-          begin = take_tiles(at, a, b, begin, mine);
+          tiles = take_tiles(at, a, b, tiles);
         }
       }
     }
@@ -334,7 +356,7 @@ struct FewRows : Shared<Kind> {
                       this->elements(depth.begin(p), depth.length(p)), own_a + a_offset(p, row));
     }
     if (own_a) this->wait_for_all();
-    float* panel = own + own_size * (this->threads > 1 ? omp_get_thread_num() : 0);
+    float* panel = own + own_size * this->thread();
     const std::int64_t end = pieces + ceiling(this->product.n - first_column, panel_columns);
     for (; mine < end; mine = this->next() - direct_pieces) {
       multiply(first_column + (mine - pieces) * panel_columns, panel,
