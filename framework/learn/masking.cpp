@@ -13,15 +13,6 @@ std::int64_t count_of(const MaskPiece& piece) {
   return static_cast<std::int64_t>(piece.places.size());
 }
 
-std::int32_t mask_of(const Tokenizer& tokenizer) {
-  if (tokenizer.mask_id() < 0) {
-    fail(
-        "the tokenizer has no mask token to hide others with: set tokenizer.mask = true, or use a "
-        "vocabulary that has one");
-  }
-  return tokenizer.mask_id();
-}
-
 // The streams of a row.
 MaskDraws of_row(const MaskDraws& draws, const Batch& batch, const MaskPiece& piece) {
   MaskDraws own = draws;
@@ -117,6 +108,15 @@ std::uint64_t of_piece(const MaskPiece& piece) {
 MaskDraws::MaskDraws(std::uint64_t seed, bool training)
     : choose(seed, training ? "masked/choose" : "masked/choose/evaluate"),
       replace(seed, training ? "masked/replace" : "masked/replace/evaluate") {}
+
+std::int32_t mask_of(const Tokenizer& tokenizer) {
+  if (tokenizer.mask_id() < 0) {
+    fail(
+        "the tokenizer has no mask token to hide others with: set tokenizer.mask = true, or use a "
+        "vocabulary that has one");
+  }
+  return tokenizer.mask_id();
+}
 
 std::vector<std::int32_t> ordinary_tokens(const Tokenizer& tokenizer) {
   std::vector<std::int32_t> ids;

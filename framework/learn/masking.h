@@ -95,6 +95,8 @@ MaskedBatch hide_joint(const Batch& batch, const std::vector<MaskPiece>& pieces,
                        const JointMasking& with, std::span<const std::int32_t> ordinary,
                        const MaskDraws& draws, const Tokenizer& tokenizer);
 
+// The tokenizer's mask token; an Error that says how to get one where it has none.
+std::int32_t mask_of(const Tokenizer& tokenizer);
 // All tokens that are not special.
 std::vector<std::int32_t> ordinary_tokens(const Tokenizer& tokenizer);
 
