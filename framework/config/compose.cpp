@@ -148,7 +148,7 @@ Config merge_tables(const Config& base, const Config& over) {
 }  // namespace
 
 Config merge(const Config& base, const Config& over) {
-  if (is_slot(base) && over.type() == Config::Type::text) {
+  if (base.is_table() && over.type() == Config::Type::text) {
     return merge(base, Config::table({{"use", over}}, over.origin()));
   }
   if (base.is_table() != over.is_table()) {

@@ -132,6 +132,7 @@ int resume(const Arguments& arguments, Registry& registry) {
                      .folder = {},
                      .work_folder = notes.work_folder,
                      .again = false,
+                     .extend = !changes.empty(),
                      .locked = arguments.has("locked") ? folder : std::filesystem::path(),
                      .progress = arguments.progress()},
                     arguments, registry);
@@ -140,7 +141,9 @@ int resume(const Arguments& arguments, Registry& registry) {
 
 const Verb run_verb{"run", "FILE [key=value ...]", "train as an experiment file says", declare_run,
                     run_experiment};
-const Verb resume_verb{"resume", "RUN", "go on with a run that was stopped or killed",
-                       declare_resume, resume};
+const Verb resume_verb{
+    "resume", "RUN [key=value ...]",
+    "go on with a run that was stopped or killed; with train.steps=N beyond its end",
+    declare_resume, resume};
 
 }  // namespace lathe

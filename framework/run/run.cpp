@@ -272,7 +272,8 @@ RunResult run(const Experiment& experiment, Registry& registry, const RunRequest
   RunFolder folder(path, CheckpointSettings(experiment.table("checkpoint")).keep);
   if (request.again) folder.clear();
   const RunStatus status = read_status(path);
-  if (status.state == "done") {
+  const std::int64_t wanted = TrainSettings(experiment.table("train")).steps;
+  if (status.state == "done" && !(request.extend && wanted > status.step)) {
     return {.end = RunResult::End::already_finished,
             .folder = path,
             .step = status.step,

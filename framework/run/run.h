@@ -16,6 +16,7 @@ struct RunRequest {
   std::filesystem::path folder;        // of the run; empty: Experiment::folder()
   std::filesystem::path work_folder;   // where relative data paths start
   bool again = false;                  // a finished run is done anew
+  bool extend = false;                 // a finished run goes on when train.steps asks for more
   std::filesystem::path locked = {};   // refuse other code or data than this run's manifest pins
   ProgressStyle progress = ProgressStyle::automatic;
 };

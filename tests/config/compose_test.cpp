@@ -90,6 +90,8 @@ TEST_F(Compose, AnotherPluginInASlotDropsTheOldKeys) {
   EXPECT_EQ(value("optimizer", {"optimizer=sgd", "optimizer.lr=3"}), R"({ use = "sgd", lr = 3 })");
   EXPECT_EQ(value("optimizer", {"optimizer.use=sgd"}), R"({ use = "sgd" })");
   EXPECT_EQ(value("optimizer", {"optimizer=adamw"}), R"({ use = "adamw", beta = 0.9, lr = 0.2 })");
+  write("exp.toml", "[optimizer]\nlr = 0.2\n");  // keys of no plugin in particular stay
+  EXPECT_EQ(value("optimizer", {"optimizer=lion"}), R"({ lr = 0.2, use = "lion" })");
 }
 
 TEST_F(Compose, ListsOfTablesReplaceAsAWhole) {

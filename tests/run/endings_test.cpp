@@ -19,12 +19,14 @@ class Endings : public ::testing::Test {
   Endings() : tiny_(testing::tiny_sums) { set_log_quiet(true); }
   ~Endings() override { set_log_quiet(false); }
 
-  RunResult run_with(const std::vector<std::string>& changes) {
+  RunResult run_with(const std::vector<std::string>& changes, const std::string& name = "run",
+                     bool extend = false) {
     return run(tiny_.experiment(changes), tiny_.registry(),
                {.arguments = {},
-                .folder = tiny_ / "run",
+                .folder = tiny_ / name,
                 .work_folder = tiny_.path(),
                 .again = false,
+                .extend = extend,
                 .progress = ProgressStyle::quiet});
   }
   Checkpoints checkpoints() const {
@@ -50,6 +52,18 @@ TEST_F(Endings, EarlyStopKeepsTheBest) {
                       "evaluate.patience=3", "checkpoint.keep=1"})
                 .end,
             RunResult::End::already_finished);
+}
+
+TEST_F(Endings, AFinishedRunGoesOnPastItsEndOnlyWhenAsked) {
+  run_with({"train.steps=4"});
+  const RunResult straight = run_with({"train.steps=9"}, "straight");
+  EXPECT_EQ(run_with({"train.steps=9"}).step, 4);
+  EXPECT_EQ(run_with({"train.steps=4"}, "run", true).end, RunResult::End::already_finished);
+  const RunResult extended = run_with({"train.steps=9"}, "run", true);
+  EXPECT_EQ(extended.end, RunResult::End::finished);
+  EXPECT_EQ(extended.step, 9);
+  ASSERT_FALSE(straight.values.empty());
+  EXPECT_EQ(extended.values, straight.values);
 }
 
 TEST_F(Endings, TheNewestAndTheBestAreKept) {
