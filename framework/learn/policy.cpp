@@ -159,6 +159,12 @@ Tensor kl_estimate(const Tensor& log_probability, const Tensor& reference,
   return subtract(shift(exp(d), -1), d);
 }
 
+void demand_same_beginning(double kl, std::string_view objective) {
+  if (kl == 0) return;
+  fail("objective '", objective, "': before the first update the KL from the reference is ", kl,
+       " and not exactly 0, so the reference is not the model that the run began with");
+}
+
 std::vector<float> pair_weights(const Batch& batch) {
   std::vector<float> counted(index(batch.rows / 2));
   for (std::size_t n = 0; n < batch.weights.size(); ++n) {

@@ -4,6 +4,7 @@
 #include <lathe/learn/objective.h>
 
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace lathe {
@@ -45,6 +46,10 @@ std::vector<double> log_probabilities_under(const ModelCopy& other, const Batch&
 // pi took, with d = log p_ref - log p (Schulman, 2020): "k1" is -d, "k2" d^2 / 2, "k3" e^d - 1 - d.
 Tensor kl_estimate(const Tensor& log_probability, const Tensor& reference,
                    const std::string& estimator);
+
+// Throws Error unless `kl`, between policy and reference in the first collection of a run, is
+// exactly 0: nothing has been learnt, so the two are the same model, to the bit.
+void demand_same_beginning(double kl, std::string_view objective);
 
 // Of rows 2i and 2i+1 as pairs: 1 where any place of the two has weight, else 0.
 std::vector<float> pair_weights(const Batch& batch);

@@ -9,6 +9,7 @@ namespace lathe {
 namespace {
 constexpr std::string_view table = "stage";
 constexpr std::string_view start = "train.start";
+constexpr std::string_view run_of_stage = "stage:";
 
 // Becomes a folder of that name.
 void demand_name(const Config& stage, const std::string& name) {
@@ -29,6 +30,32 @@ Composed changed(const Composed& whole, const Config& changes) {
   Composed own = whole;
   own.config = merge(whole.config.without(table), changes.rooted("")).rooted("");
   return own;
+}
+
+// Texts "stage:NAME" become the folder of that stage's run, which must come earlier.
+Config with_folders(const Config& config, const std::vector<Stage>& earlier,
+                    const std::filesystem::path& folder) {
+  Config whole = config;
+  if (config.is_list()) {
+    for (std::size_t i = 0; i < config.items().size(); ++i) {
+      whole = whole.with(cat(i), with_folders(config.items()[i].rooted(""), earlier, folder));
+    }
+  } else if (config.is_table()) {
+    for (const auto& [key, value] : config.members()) {
+      whole = whole.with(join_path("", key), with_folders(value.rooted(""), earlier, folder));
+    }
+  } else if (config.type() == Config::Type::text) {
+    const auto text = config.as<std::string>();
+    if (!text.starts_with(run_of_stage)) return config;
+    const std::string name = text.substr(run_of_stage.size());
+    for (const Stage& stage : earlier) {
+      if (stage.name == name) return Config::text((folder / name).string(), config.origin());
+    }
+    fail(config.where(), ": \"", text, "\" means the run of an earlier stage of this file, and ",
+         earlier.empty() ? cat("none comes before")
+                         : cat("the last one before is '", earlier.back().name, "'"));
+  }
+  return whole;
 }
 
 std::string identity_of(const std::vector<Composed>& all, const std::string& name,
@@ -78,6 +105,7 @@ Stages read_stages(const std::filesystem::path& file, const std::vector<std::str
       part.config = part.config.with(start, Config::text(before, changes.origin()));
       stages.config = stages.config.with(cat(table, ".", key, ".", start), Config::text(before));
     }
+    part.config = with_folders(part.config, stages.all, stages.folder);
     stages.all.push_back({key, Experiment(part, registry, name)});
   }
   return stages;

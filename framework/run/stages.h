@@ -30,7 +30,8 @@ struct Stages {
 };
 
 // Reads and validates every stage. A stage begins with the best weights of the one before, unless
-// it sets train.start (to "" for weights of its own). `name` empty: the file's stem. `folder`
+// it sets train.start (to "" for weights of its own). Any text "stage:NAME" in a stage stands for
+// the run of that earlier stage. `name` empty: the file's stem. `folder`
 // empty: by the identity.
 Stages read_stages(const std::filesystem::path& file, const std::vector<std::string>& arguments,
                    Registry& registry, std::string name = {}, std::filesystem::path folder = {});

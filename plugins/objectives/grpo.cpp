@@ -110,8 +110,12 @@ class Grpo final : public Objective {
 
   void save(State& state) const override {
     state.put("untouched", std::int64_t{untouched_ ? 1 : 0});
+    state.put("fresh", std::int64_t{fresh_ ? 1 : 0});
   }
-  void load(const State& state) override { untouched_ = state.integer("untouched") != 0; }
+  void load(const State& state) override {
+    untouched_ = state.integer("untouched") != 0;
+    fresh_ = state.integer("fresh") != 0;
+  }
 
  private:
   static std::size_t at(std::int64_t row, std::int64_t length) {
@@ -130,7 +134,7 @@ class Grpo final : public Objective {
     return sums;
   }
 
-  void note_reference(Batch& batch, const ObjectivePass& pass, std::vector<double>& scores) const {
+  void note_reference(Batch& batch, const ObjectivePass& pass, std::vector<double>& scores) {
     Experience& lived = batch.experience;
     lived.reference = log_probabilities_under(*reference_, batch, pass, with_.temperature);
     std::vector<double> ratios(lived.reference.size());
@@ -144,6 +148,8 @@ class Grpo final : public Objective {
       if (in_reward_) scores[row] -= with_.kl * kl[row];
     }
     batch.metrics.push_back(metric);
+    if (fresh_) demand_same_beginning(metric.sum, "grpo");
+    fresh_ = false;
   }
 
   void note_advantages(Batch& batch, const std::vector<double>& scores) const {
@@ -226,6 +232,7 @@ class Grpo final : public Objective {
   bool in_reward_ = false;
   std::unique_ptr<ModelCopy> reference_;
   bool untouched_ = false;  // no update since the last collection
+  bool fresh_ = true;       // nothing has been learnt: the policy is the reference, to the bit
 };
 
 LATHE_PLUGIN(Objective, Grpo, "grpo", "1.0.0")

@@ -174,10 +174,7 @@ class Ppo final : public Objective {
     }
     noted.add("objective/kl", kl, std::max(ends, 1.0));
     noted.add("objective/kl_coefficient", kl_, 1);
-    if (fresh_ && kl != 0) {
-      fail("objective 'ppo': before the first update the KL from the reference is ", kl,
-           " and not exactly 0, so the reference is not the model that the run began with");
-    }
+    if (fresh_) demand_same_beginning(kl, "ppo");
     fresh_ = false;
     if (with_.kl_target > 0) {
       const double error = std::clamp(kl / std::max(ends, 1.0) / with_.kl_target - 1, -0.2, 0.2);

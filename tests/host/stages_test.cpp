@@ -1,6 +1,7 @@
 // An experiment in stages: SFT, then reinforcement learning from its weights, as one command.
 #include "program.h"
 
+#include <lathe/base/error.h>
 #include <lathe/base/json.h>
 #include <lathe/io/metrics_file.h>
 
@@ -120,6 +121,67 @@ TEST_F(StagedRuns, AVariantChangesOneStage) {
   EXPECT_NE(shown.out.find("steps = 20"), std::string::npos);
   EXPECT_NE(shown.out.find("steps = 5"), std::string::npos);
   EXPECT_EQ(shown.out.find("use = \"ppo\""), std::string::npos);
+}
+
+// A judge is learnt from preferences for short answers, beside the policy that it then judges.
+const char* const judged = R"(seed = 4
+[data]
+use = "preferences"
+file = "pairs.jsonl"
+validation = 0.25
+[tokenizer]
+use = "chars"
+specials = true
+[model]
+use = "gpt"
+layers = 1
+heads = 2
+width = 16
+[train]
+steps = 30
+batch = 8
+length = 10
+[optimizer]
+rate = 1e-2
+[stage.sft]
+feed = { use = "rows" }
+objective = { use = "sft" }
+[stage.judge]
+feed = { use = "pairs" }
+objective = { use = "reward_model" }
+evaluate = { every = 30 }
+[stage.rl]
+objective = { use = "grpo", kl = 0.05 }
+environment = { use = "completion", tokens = 4 }
+reward = [{ use = "model", run = "stage:judge" }]
+feed = { use = "rollouts", environments = 8, group = 4 }
+train = { start = "stage:sft", steps = 4 }
+)";
+
+TEST_F(StagedRuns, AStageNamesTheRunOfAnother) {
+  std::string pairs;
+  for (int i = 0; i < 24; ++i) {
+    pairs += cat(R"({"prompt": ")", i, R"(", "chosen": "a", "rejected": "aaa"})", "\n");
+  }
+  program.write("pairs.jsonl", pairs);
+  program.write("judged.toml", judged);
+  const Outcome outcome = program.run({"run", "judged.toml", "--quiet", "--folder", "here"});
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  const std::string resolved = text("here/rl/resolved.toml");
+  EXPECT_NE(resolved.find("start = \"here/sft\""), std::string::npos) << resolved;
+  EXPECT_NE(resolved.find("run = \"here/judge\""), std::string::npos) << resolved;
+  EXPECT_NE(text("here/judge/resolved.toml").find("start = \"here/sft\""), std::string::npos);
+  const Json last = Json::parse(
+      text("here/judge/metrics.jsonl").substr(text("here/judge/metrics.jsonl").rfind("{\"step\"")));
+  EXPECT_EQ(last.at("eval/accuracy"), 1);
+  EXPECT_EQ(program.run({"resume", "here", "--quiet"}).code, 0);
+
+  const Outcome later = program.run({"check", "judged.toml", "stage.judge.train.start=stage:rl"});
+  EXPECT_EQ(later.code, 1);
+  EXPECT_NE(later.error.find("\"stage:rl\" means the run of an earlier stage of this file, and the "
+                             "last one before is 'sft'"),
+            std::string::npos)
+      << later.error;
 }
 
 TEST_F(StagedRuns, FaultsNameTheirStage) {

@@ -137,6 +137,7 @@ class LanguageSpace {
     return all;
   }
 
+  // As in the middle of a run, where the policy is not the reference any more.
   std::unique_ptr<Objective> objective(const char* name, const Config& options) {
     auto made = registry_.create<Objective>(name, options);
     made->open({.model = policy.model.get(),
@@ -149,6 +150,13 @@ class LanguageSpace {
                       return copy;
                     },
                 .load_model = {}});
+    State begun, state;
+    made->save(begun);
+    for (const auto& [item, value] : begun.items()) {
+      if (item != "fresh") state.put_bytes(item, value.type, value.bytes);
+    }
+    state.put("fresh", std::int64_t{0});
+    made->load(state);
     return made;
   }
   // prepare, then the gradient of the loss sum / what the loop divides by.

@@ -183,10 +183,28 @@ TEST(TextPolicies, TheBeginningIsChecked) {
   EXPECT_NE(testing::error_of([&] { session->objective->loss(batch, pass); }).find("not exactly 1"),
             std::string::npos);
 
-  const auto moved = tiny.session();
-  moved->parameters.find("token_embedding")->master.view().as<float>()[3] += 0.1F;
-  EXPECT_NE(testing::error_of([&] { moved->feed->batch(0); }).find("not exactly 0"),
-            std::string::npos);
+  for (const Changes& changes : {ppo, grpo, rloo}) {
+    const auto moved = tiny.session(changes);
+    moved->parameters.find("token_embedding")->master.view().as<float>()[3] += 0.1F;
+    const std::string error = testing::error_of([&] { moved->feed->batch(0); });
+    EXPECT_NE(error.find("the KL from the reference is"), std::string::npos) << error;
+    EXPECT_NE(error.find("not exactly 0"), std::string::npos) << error;
+  }
+}
+
+// Only the beginning is: a run that has learnt is not its reference any more, and goes on.
+TEST(TextPolicies, ALearntPolicyMayBeAwayFromItsReference) {
+  for (const Changes& changes : {ppo, grpo, rloo}) {
+    Tiny tiny(texts);
+    const auto session = tiny.session(changes);
+    Trainer trainer(*session);
+    for (int step = 0; step < 6; ++step) trainer.step();  // one collection, and its updates
+    double kl = 0;
+    for (const Metric& metric : trainer.step().metrics) {
+      if (metric.name == "objective/kl") kl = metric.sum;
+    }
+    EXPECT_NE(kl, 0);
+  }
 }
 
 // An SFT run has no value head: the rest is taken, and the head begins at zero.
