@@ -15,6 +15,7 @@ lscpu | grep -E 'Model name|^CPU\(s\)|L2|L3'
 echo
 echo "== A training step of GPT-2 124M beside its matrix products by oneDNN"
 "$build/bin/bench_step" --rounds 3 --limit 25
+"$build/bin/bench_masked" --rounds 3 --limit 25
 echo
 echo "== Writing with GPT-2 124M"
 "$build/bin/bench_generate" --rounds 5

@@ -49,6 +49,7 @@ class NamelessTokens final : public Tokenizer {
   }
   std::string_view token(std::int32_t) const override { return "."; }
   std::int64_t size() const override { return vocabulary; }
+  std::int32_t mask_id() const override { return vocabulary - 1; }
   void save(const std::filesystem::path&) const override {}
 };
 
@@ -146,6 +147,12 @@ Experiment gpt2_experiment(const Gpt2Setup& setup, Registry& registry) {
       cat("train.batch=", setup.batch), cat("train.length=", setup.length),
       "train.precision=" + setup.precision,
       std::string("backend.use=") + (setup.timed ? "timed" : "onednn")};
+  if (setup.masked) {
+    for (const char* argument : {"model.use=encoder", "+model.layers=12", "+model.heads=12",
+                                 "+model.width=768", "objective.use=masked"}) {
+      arguments.emplace_back(argument);
+    }
+  }
   if (!setup.timed) arguments.push_back("backend.matmul=" + setup.matmul);
   return Experiment(LATHE_SOURCE "/bench/model/gpt2.toml", arguments, registry);
 }

@@ -17,6 +17,7 @@ struct Gpt2Setup {
   std::string precision = "f32";
   std::string matmul = "own";  // of backend onednn
   bool timed = false;          // take the time of every op
+  bool masked = false;         // an encoder of the same size, by the objective "masked" (joint)
 };
 
 Experiment gpt2_experiment(const Gpt2Setup& setup, Registry& registry);

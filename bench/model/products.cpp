@@ -51,10 +51,11 @@ memory::desc matrix(std::int64_t rows, std::int64_t columns, DType type, std::in
 }
 
 struct Layer {
-  std::int64_t in, out;
+  std::int64_t tokens, in, out;
   Pages x, weight, y, dx, dweight;  // y becomes dy
-  Layer(std::int64_t tokens, std::int64_t in_width, std::int64_t out_width, DType type)
-      : in(in_width),
+  Layer(std::int64_t rows, std::int64_t in_width, std::int64_t out_width, DType type)
+      : tokens(rows),
+        in(in_width),
         out(out_width),
         x(tokens * in, type),
         weight(in * out, type),
@@ -67,7 +68,6 @@ struct Layer {
 struct Gpt2Products::State {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
-  std::int64_t tokens;
   DType type;
   std::vector<Layer> all;
 
@@ -85,19 +85,19 @@ struct Gpt2Products::State {
     stream.wait();
   }
   void forward(const Layer& l) {
-    product(matrix(tokens, l.in, type, l.in, 1), l.x, matrix(l.in, l.out, type, 1, l.in), l.weight,
-            matrix(tokens, l.out, type, l.out, 1), l.y);
+    product(matrix(l.tokens, l.in, type, l.in, 1), l.x, matrix(l.in, l.out, type, 1, l.in),
+            l.weight, matrix(l.tokens, l.out, type, l.out, 1), l.y);
   }
   void backward(const Layer& l) {
-    product(matrix(tokens, l.out, type, l.out, 1), l.y, matrix(l.out, l.in, type, l.in, 1),
-            l.weight, matrix(tokens, l.in, type, l.in, 1), l.dx);
-    product(matrix(l.out, tokens, type, 1, l.out), l.y, matrix(tokens, l.in, type, l.in, 1), l.x,
-            matrix(l.out, l.in, DType::f32, l.in, 1), l.dweight);
+    product(matrix(l.tokens, l.out, type, l.out, 1), l.y, matrix(l.out, l.in, type, l.in, 1),
+            l.weight, matrix(l.tokens, l.in, type, l.in, 1), l.dx);
+    product(matrix(l.out, l.tokens, type, 1, l.out), l.y, matrix(l.tokens, l.in, type, l.in, 1),
+            l.x, matrix(l.out, l.in, DType::f32, l.in, 1), l.dweight);
   }
 };
 
-Gpt2Products::Gpt2Products(std::int64_t tokens, DType type) : state_(std::make_unique<State>()) {
-  state_->tokens = tokens;
+Gpt2Products::Gpt2Products(std::int64_t tokens, DType type, std::int64_t asked)
+    : state_(std::make_unique<State>()) {
   state_->type = type;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
     state_->all.emplace_back(tokens, width, 3 * width, type);
@@ -105,7 +105,7 @@ Gpt2Products::Gpt2Products(std::int64_t tokens, DType type) : state_(std::make_u
     state_->all.emplace_back(tokens, width, 4 * width, type);
     state_->all.emplace_back(tokens, 4 * width, width, type);
   }
-  state_->all.emplace_back(tokens, width, vocabulary, type);
+  state_->all.emplace_back(asked == 0 ? tokens : asked, width, vocabulary, type);
 }
 Gpt2Products::~Gpt2Products() = default;
 
@@ -117,9 +117,11 @@ void Gpt2Products::run() {
 }
 
 double Gpt2Products::flops() const {
-  double weights = 0;
-  for (const Layer& layer : state_->all) weights += static_cast<double>(layer.in * layer.out);
-  return 6 * weights * static_cast<double>(state_->tokens);
+  double sum = 0;
+  for (const Layer& layer : state_->all) {
+    sum += 6 * static_cast<double>(layer.in * layer.out) * static_cast<double>(layer.tokens);
+  }
+  return sum;
 }
 
 }  // namespace lathe::bench

@@ -11,7 +11,8 @@ namespace lathe::bench {
 
 class Gpt2Products {
  public:
-  Gpt2Products(std::int64_t tokens, DType type);  // type of activations and weights; dW is f32
+  // `type` of activations and weights; dW is f32. The head sees `asked` of the tokens, 0: all.
+  Gpt2Products(std::int64_t tokens, DType type, std::int64_t asked = 0);
   ~Gpt2Products();
   void run();  // forward, dX and dW of 48 linear layers and the head
   double flops() const;

@@ -143,8 +143,10 @@ std::vector<std::vector<double>> Likelihood::log_probabilities(std::span<const L
 
 std::vector<TextWindow> text_windows(std::int64_t count, std::int64_t length, std::int64_t stride,
                                      bool causal) {
-  if (stride < 1 || stride > length) {
-    fail("windows of ", length, " tokens cannot be ", stride, " apart: 1 to ", length, " can");
+  // The first token of a decoder's window is there for those behind it alone.
+  const std::int64_t most = causal ? length - 1 : length;
+  if (stride < 1 || stride > most) {
+    fail("windows of ", length, " tokens cannot be ", stride, " apart: 1 to ", most, " can");
   }
   std::vector<TextWindow> windows;
   for (std::int64_t begin = 0; count > 0; begin = std::min(begin + stride, count - length)) {
@@ -159,6 +161,21 @@ std::vector<TextWindow> text_windows(std::int64_t count, std::int64_t length, st
     if (end == count) break;
   }
   return windows;
+}
+
+std::vector<LikelihoodRow> in_windows(const LikelihoodRow& text, std::int64_t length,
+                                      std::int64_t stride, bool causal) {
+  if (length_of(text) <= length) return {text};
+  std::vector<LikelihoodRow> rows;
+  for (const TextWindow& window : text_windows(length_of(text), length, stride, causal)) {
+    LikelihoodRow row;
+    row.tokens.assign(text.tokens.begin() + window.begin, text.tokens.begin() + window.end);
+    for (const std::int64_t place : text.places) {
+      if (place >= window.from && place < window.to) row.places.push_back(place - window.begin);
+    }
+    if (!row.places.empty()) rows.push_back(std::move(row));
+  }
+  return rows;
 }
 
 }  // namespace lathe

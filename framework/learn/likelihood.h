@@ -83,8 +83,13 @@ struct TextWindow {
 // token is asked for in one of them. Of a decoder that is the first window it stands in, where the
 // most is before it: all but the first window's have at least length - stride tokens there. With
 // both sides the cut lies in the middle of the overlap of two windows, so that at least
-// (length - stride) / 2 tokens are on each side. stride in 1..length.
+// (length - stride) / 2 tokens are on each side. stride in 1..length, of a decoder below length.
 std::vector<TextWindow> text_windows(std::int64_t count, std::int64_t length, std::int64_t stride,
                                      bool causal);
+
+// A text as rows that fit into the model, each with the places that its window is asked for; what
+// log_probabilities() says of them, one after the other, is in the order of the text's places.
+std::vector<LikelihoodRow> in_windows(const LikelihoodRow& text, std::int64_t length,
+                                      std::int64_t stride, bool causal);
 
 }  // namespace lathe

@@ -218,7 +218,10 @@ std::vector<std::string> Experiment::unmet_needs() const {
         {type + " precision", cat("[train] precision = \"", type, "\""), precision->where()});
   }
   const auto prompts = config_.find("sample.prompts");
-  if (prompts && !prompts->items().empty()) {
+  const bool fills_gaps = std::any_of(
+      in_use.begin(), in_use.end(),
+      [](const Description* component) { return component->offers("bidirectional attention"); });
+  if (prompts && !prompts->items().empty() && !fills_gaps) {
     needs.push_back({"cached decoding", "[sample] with prompts", prompts->where()});
   }
   return misfits(needs, in_use, registry_);

@@ -4,10 +4,12 @@
 #include <lathe/base/log.h>
 #include <lathe/base/signal.h>
 #include <lathe/learn/generation.h>
+#include <lathe/learn/infill.h>
 #include <lathe/run/manifest.h>
 #include <lathe/run/pins.h>
 #include <lathe/run/run_folder.h>
 #include <lathe/run/state_files.h>
+#include <lathe/run/trained.h>
 
 #include <algorithm>
 #include <cmath>
@@ -48,7 +50,8 @@ class Running {
   void save();
   void sample();
   void show_written();
-  void go_on_from_prompts();
+  std::vector<std::string> texts_of_prompts() const;
+  void write_to_prompts();
   // The last step is always one.
   bool due(std::int64_t every) const {
     const std::int64_t step = trainer_.state.step;
@@ -66,7 +69,8 @@ class Running {
   Session session_;
   Trainer trainer_;
   RunResult result_;
-  std::vector<std::vector<std::int32_t>> prompts_;  // of the samples
+  std::vector<std::vector<std::int32_t>> prompts_;  // of the samples of a decoder
+  std::vector<GapText> gaps_;                       // of those of a model that sees both sides
   std::vector<Written> written_;                    // in the newest collection
   std::int64_t saved_ = -1;
   std::int64_t sampled_ = -1;
@@ -85,7 +89,12 @@ void Running::begin() {
   }
   // Before the first step, since a prompt may hold what the tokenizer does not know.
   for (const std::string& prompt : sample_.prompts) {
-    prompts_.push_back(session_.tokenizer->encode(prompt));
+    if (session_.model->causal()) {
+      prompts_.push_back(session_.tokenizer->encode(prompt));
+    } else {
+      gaps_.push_back(read_gaps(prompt, sample_.tokens, frame_of(experiment_, *session_.tokenizer),
+                                *session_.tokenizer));
+    }
   }
   if (found_) {
     load_state(found_.path, trainer_, session_);
@@ -223,7 +232,7 @@ void Running::sample() {
   sampled_ = trainer_.state.step;
   const double begun = steady_seconds();
   show_written();
-  if (!prompts_.empty()) go_on_from_prompts();
+  if (!sample_.prompts.empty()) write_to_prompts();
   report_time_ += steady_seconds() - begun;
 }
 
@@ -237,18 +246,34 @@ void Running::show_written() {
   }
 }
 
-void Running::go_on_from_prompts() {
+std::vector<std::string> Running::texts_of_prompts() const {
+  const GenerationOptions options(Config::table({})
+                                      .with("tokens", Config::integer(sample_.tokens))
+                                      .with("temperature", Config::number(sample_.temperature))
+                                      .with("top_k", Config::integer(sample_.top_k)));
+  std::vector<std::string> texts;
+  if (session_.model->causal()) {
+    const Generator generator(*session_.model, session_.parameters, *session_.tokenizer);
+    for (Completion& completion : generator.complete(prompts_, options, session_.seed)) {
+      texts.push_back(std::move(completion.text));
+    }
+    return texts;
+  }
+  const UnmaskingOptions how(Config::table({}));
+  for (FilledText& filled : fill_gaps(*session_.model, session_.parameters, *session_.tokenizer,
+                                      gaps_, options, how, session_.seed)) {
+    texts.push_back(std::move(filled.text));
+  }
+  return texts;
+}
+
+// A decoder's text is what comes behind the prompt; one with gaps is shown as a whole.
+void Running::write_to_prompts() {
   const Trainer::Averaged averaged(trainer_);
-  const Generator generator(*session_.model, session_.parameters, *session_.tokenizer);
-  const Config wishes = Config::table({})
-                            .with("tokens", Config::integer(sample_.tokens))
-                            .with("temperature", Config::number(sample_.temperature))
-                            .with("top_k", Config::integer(sample_.top_k));
-  const std::vector<Completion> completions =
-      generator.complete(prompts_, GenerationOptions(wishes), session_.seed);
-  for (std::size_t i = 0; i < prompts_.size(); ++i) {
-    folder_.sample(trainer_.state.step, sample_.prompts[i], completions[i].text);
-    log_info("sample: ", sample_.prompts[i], completions[i].text);
+  const std::vector<std::string> texts = texts_of_prompts();
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    folder_.sample(trainer_.state.step, sample_.prompts[i], texts[i]);
+    log_info("sample: ", gaps_.empty() ? sample_.prompts[i] : "", texts[i]);
   }
 }
 

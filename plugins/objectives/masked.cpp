@@ -22,10 +22,10 @@
 // resumed run draws the same.
 #include <lathe/learn/masking.h>
 #include <lathe/learn/objective.h>
+#include <lathe/learn/unmasking.h>
 #include <lathe/plugin/plugin.h>
 
 #include <algorithm>
-#include <cmath>
 #include <span>
 #include <string>
 #include <vector>
@@ -131,15 +131,6 @@ class Masked final : public Objective {
     return hide_joint(batch, pieces, joint, ordinary_, draws, *pass.tokenizer);
   }
 
-  // Hidden states at the places that are asked alone: [M, C].
-  static Tensor rows_asked(const MaskedBatch& masked, const ObjectivePass& pass) {
-    DeviceBatch device(masked.seen, *pass.parameters);
-    device.input.pass = pass.options;
-    const auto count = static_cast<std::int64_t>(masked.places.size());
-    return gather(pass.model->hidden(device.input),
-                  Tensor::of<std::int32_t>(pass.parameters->backend(), {count}, masked.places));
-  }
-
   static Loss loss_of(const MaskedBatch& masked, const ObjectivePass& pass) {
     const auto& backend = pass.parameters->backend();
     const bool exact = pass.parameters->precision() == Precision::f64;
@@ -148,7 +139,11 @@ class Masked final : public Objective {
     const std::vector<float> rounded(masked.weights.begin(), masked.weights.end());
     const Tensor weights = exact ? Tensor::of<double>(backend, {count}, masked.weights)
                                  : Tensor::of<float>(backend, {count}, rounded);
-    const Tensor rows = rows_asked(masked, pass);
+    DeviceBatch device(masked.seen, *pass.parameters);
+    device.input.pass = pass.options;
+    // The head sees the places that are asked alone: [M, C].
+    const Tensor rows = gather(pass.model->hidden(device.input),
+                               Tensor::of<std::int32_t>(backend, {count}, masked.places));
     Loss result;
     result.sum = pass.model->cross_entropy(rows, targets, weights).sum;
     result.weight = masked.weight;
@@ -175,67 +170,23 @@ class Masked final : public Objective {
     return result;
   }
 
-  struct Guess {
-    std::int32_t token = -1;
-    double certainty = 0;
-  };
-
-  // The most likely ordinary token at each place that is asked, and how likely it is.
-  std::vector<Guess> guesses(const MaskedBatch& masked, const ObjectivePass& pass) const {
-    const std::vector<double> logits = pass.model->logits(rows_asked(masked, pass)).values();
-    const std::size_t vocabulary = logits.size() / masked.places.size();
-    std::vector<Guess> all(masked.places.size());
-    for (std::size_t m = 0; m < all.size(); ++m) {
-      const auto row = std::span(logits).subspan(m * vocabulary, vocabulary);
-      const double most = *std::max_element(row.begin(), row.end());
-      double sum = 0;
-      for (const double logit : row) sum += std::exp(logit - most);
-      const auto consider = [&](std::int32_t token) {
-        const double certainty = std::exp(row[static_cast<std::size_t>(token)] - most) / sum;
-        if (certainty > all[m].certainty) all[m] = {token, certainty};
-      };
-      for (const std::int32_t token : ordinary_) consider(token);
-      if (with_.end && pass.tokenizer->end_id() >= 0) consider(pass.tokenizer->end_id());
-    }
-    return all;
-  }
-
   // All places of a piece are hidden; then, again and again, the one that the model is most
   // certain of is filled in with its most likely token.
-  void add_matches(const Batch& batch, std::vector<MaskPiece> left, const ObjectivePass& pass,
-                   Loss& result) const {
-    const std::vector<MaskPiece> pieces = left;
+  void add_matches(const Batch& batch, const std::vector<MaskPiece>& pieces,
+                   const ObjectivePass& pass, Loss& result) const {
     Batch shown = batch;
-    const auto index = [&](const MaskPiece& piece, std::int64_t place) {
-      return static_cast<std::size_t>(piece.row * batch.length + place);
-    };
+    std::vector<HiddenPlaces> hidden;
     for (const MaskPiece& piece : pieces) {
+      hidden.push_back({.row = piece.row, .places = piece.places, .random = {}});
       for (const std::int64_t place : piece.places) {
-        shown.tokens[index(piece, place)] = pass.tokenizer->mask_id();
+        shown.tokens[static_cast<std::size_t>(piece.row * batch.length + place)] =
+            mask_of(*pass.tokenizer);
       }
     }
-    while (!left.empty()) {
-      MaskedBatch masked;
-      masked.seen = shown;
-      for (const MaskPiece& piece : left) {
-        for (const std::int64_t place : piece.places) {
-          masked.places.push_back(static_cast<std::int32_t>(index(piece, place)));
-        }
-      }
-      const std::vector<Guess> all = guesses(masked, pass);
-      std::size_t m = 0;
-      for (MaskPiece& piece : left) {
-        const auto first = all.begin() + static_cast<std::ptrdiff_t>(m);
-        const auto last = first + static_cast<std::ptrdiff_t>(piece.places.size());
-        m += piece.places.size();
-        const auto best = std::max_element(
-            first, last, [](const Guess& a, const Guess& b) { return a.certainty < b.certainty; });
-        const auto at = piece.places.begin() + (best - first);
-        shown.tokens[index(piece, *at)] = best->token;
-        piece.places.erase(at);
-      }
-      std::erase_if(left, [](const MaskPiece& piece) { return piece.places.empty(); });
-    }
+    const Config greedy = Config::table({}).with("temperature", Config::number(0));
+    const Unmasking unmasking(*pass.model, *pass.parameters,
+                              writable_tokens(*pass.tokenizer, with_.end));
+    unmasking.fill(shown, hidden, GenerationOptions(greedy), UnmaskingOptions(Config::table({})));
     count_matches(batch, shown, pieces, result);
   }
 

@@ -261,8 +261,26 @@ TEST(TextWindows, AskForEachTokenOnce) {
   EXPECT_EQ(text(text_windows(9, 4, 2, false)), "[0 4) 0..3; [2 6) 3..5; [4 8) 5..6; [5 9) 6..9; ");
   EXPECT_EQ(text(text_windows(9, 4, 4, false)), "[0 4) 0..4; [4 8) 4..6; [5 9) 6..9; ");
   EXPECT_EQ(text(text_windows(3, 8, 8, false)), "[0 3) 0..3; ");
-  EXPECT_EQ(testing::error_of([] { text_windows(9, 4, 5, true); }),
+  EXPECT_EQ(testing::error_of([] { text_windows(9, 4, 5, false); }),
             "windows of 4 tokens cannot be 5 apart: 1 to 4 can");
+  EXPECT_EQ(testing::error_of([] { text_windows(9, 4, 4, true); }),
+            "windows of 4 tokens cannot be 4 apart: 1 to 3 can");
+}
+
+// Places 0 .. 8 in the windows [0 4) 0..3, [2 6) 3..5, [4 8) 5..6, [5 9) 6..9; 5 and 7 are not
+// asked.
+TEST(TextWindows, MakeRowsOfAText) {
+  const LikelihoodRow text{.tokens = {10, 11, 12, 13, 14, 15, 16, 17, 18},
+                           .places = {0, 1, 2, 3, 4, 6, 8}};
+  const auto rows = in_windows(text, 4, 2, false);
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0].tokens, (Ints{10, 11, 12, 13}));
+  EXPECT_EQ(rows[0].places, (Longs{0, 1, 2}));
+  EXPECT_EQ(rows[1].tokens, (Ints{12, 13, 14, 15}));
+  EXPECT_EQ(rows[1].places, (Longs{1, 2}));
+  EXPECT_EQ(rows[2].tokens, (Ints{15, 16, 17, 18}));
+  EXPECT_EQ(rows[2].places, (Longs{1, 3}));
+  EXPECT_EQ(in_windows(text, 9, 3, false).at(0).places, text.places);
 }
 
 }  // namespace

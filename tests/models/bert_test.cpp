@@ -2,7 +2,8 @@
 // in double precision by tests/oracles/record_bert.py. The third row ends in padding.
 #include <gtest/gtest.h>
 #include <lathe/config/toml.h>
-#include <lathe/learn/model.h>
+#include <lathe/learn/likelihood.h>
+#include <lathe/text/chars.h>
 
 #include "models/recorded.h"
 #include "run/tiny_session.h"
@@ -130,6 +131,32 @@ TEST_P(Bert, Logits) {
     EXPECT_LE(testing::relative(real(model_->logits(hidden(with_types)).values()), real(expected)),
               1e-5);
   }
+}
+
+// Each place hidden by itself, in rows with and without padding: recorded by
+// tests/oracles/record_bert_likelihood.py, with the last token as the mask.
+TEST_P(Bert, PseudoLikelihood) {
+  const CharsTokenizer tokenizer(U"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn", false, true);
+  ASSERT_EQ(tokenizer.size(), vocabulary);
+  ASSERT_EQ(tokenizer.mask_id(), 40);
+  const TensorFile file = open_tensors(LATHE_FIXTURES "/bert/likelihood.safetensors");
+  const std::vector<double> recorded_values = doubles(file.at("log_probabilities"));
+  const std::vector<std::int32_t> tokens = integers(expected_.at("tokens"));
+  std::vector<LikelihoodRow> texts(rows);
+  std::vector<double> expected;
+  for (std::size_t n = 0; n < tokens.size(); ++n) {
+    if (mask_[n] == 0) continue;
+    LikelihoodRow& row = texts[n / length];
+    row.places.push_back(std::ssize(row.tokens));
+    row.tokens.push_back(tokens[n]);
+    expected.push_back(recorded_values[n]);
+  }
+  ASSERT_EQ(texts[2].tokens.size(), 8u);
+  std::vector<double> scored;
+  for (const auto& each : Likelihood(*model_, parameters_, tokenizer).log_probabilities(texts)) {
+    scored.insert(scored.end(), each.begin(), each.end());
+  }
+  EXPECT_LE(testing::relative(scored, expected), 1e-5);
 }
 
 // The head on some places alone, its bias included, and every gradient.

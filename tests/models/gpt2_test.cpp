@@ -3,7 +3,9 @@
 // Llama.
 #include <gtest/gtest.h>
 #include <lathe/config/toml.h>
+#include <lathe/learn/likelihood.h>
 #include <lathe/learn/objective.h>
+#include <lathe/text/chars.h>
 
 #include <cstring>
 
@@ -178,6 +180,27 @@ TEST_P(Gpt2, LogitsOfLlama) {
   }
   EXPECT_EQ(parameters_.all().size(), set_);
   EXPECT_LE(relative(logits(), doubles(weights.at("logits"))), 1e-5);
+}
+
+// Each token's log-likelihood is the recorded loss at the place before it.
+TEST_P(Gpt2, Likelihood) {
+  build_gpt2("gelu_tanh");
+  std::u32string characters;
+  for (char32_t c = 0; c < vocabulary; ++c) characters += U'A' + c;
+  const CharsTokenizer tokenizer(characters, false);
+  const Batch all = batch();
+  std::vector<LikelihoodRow> texts;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const auto first = all.tokens.begin() + row * length;
+    texts.push_back({.tokens = {first, first + length}, .places = {}});
+    texts.back().places = places_of_text(texts.back().tokens, tokenizer, true);
+  }
+  std::vector<double> scored;
+  for (const auto& each :
+       lathe::Likelihood(*model_, parameters_, tokenizer).log_probabilities(texts)) {
+    for (const double value : each) scored.push_back(-value);
+  }
+  EXPECT_LE(relative(scored, doubles(expected_.at("losses"))), 1e-5);
 }
 
 TEST_P(Gpt2, LossAndGradients) {
