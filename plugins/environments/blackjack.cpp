@@ -4,6 +4,8 @@
 //   [environment]
 //   use = "blackjack"
 //   sab = true                 # the book's rule: a natural wins unless the dealer has one too
+//   stick_from = 20            # a policy that is given, and a hand to begin with: what is it
+//   worth? deal = [13, 2, 1]
 //
 // Actions: 0 stick, 1 hit. State: (11 sum + dealer's card) 2 + usable ace, 704 in all, as
 // Gymnasium's tuple is flattened. Where a natural (ace and ten at once) pays otherwise than 21, it
@@ -23,10 +25,20 @@ class Blackjack final : public TabularEnvironment {
   struct Options : Keys {
     bool sab = key("sab", false, "the book's rules: a natural beats all but a natural");
     bool natural = key("natural", false, "a natural that wins earns 1.5 (without sab)");
+    std::int64_t stick_from =
+        key("stick_from", 0,
+            "the player's policy, whatever action is chosen: stick on this sum and above it, hit "
+            "below; 0: as it is chosen",
+            between(0, 22));
+    std::vector<std::int64_t> deal =
+        key("deal", std::vector<std::int64_t>(),
+            "begin with this hand: sum, dealer's card, and 1 with a usable ace or else 0; empty: "
+            "cards are dealt");
     std::int64_t limit = key("limit", 0, "steps of an episode; 0: no limit", at_least(0));
   };
   explicit Blackjack(const Config& config) : with_(config) {
     apart_ = with_.sab || with_.natural;
+    if (!with_.deal.empty()) demand_hand(config);
     shape("blackjack", apart_ ? pairs + 11 : pairs, 2, with_.limit);
   }
 
@@ -36,10 +48,15 @@ class Blackjack final : public TabularEnvironment {
     const Hand player = natural ? Hand{11, true} : hand_of(state);
     const bool exists = dealer > 0 && player.hard > 0 && (!player.ace || player.hard <= 11);
     if (!exists || player.sum() > 21) return {{1, state, 0, true}};
-    return action == 1 ? hit(player, dealer) : stick(state, player, dealer, natural);
+    const bool hits = with_.stick_from > 0 ? player.sum() < with_.stick_from : action == 1;
+    return hits ? hit(player, dealer) : stick(state, player, dealer, natural);
   }
 
   std::vector<Transition> beginnings() const override {
+    if (!with_.deal.empty()) {
+      const std::int64_t state = (with_.deal[0] * 11 + with_.deal[1]) * 2 + with_.deal[2];
+      return {{1, static_cast<std::int32_t>(state)}};
+    }
     std::map<std::int32_t, double> chances;
     for (std::int32_t dealer = 1; dealer <= 10; ++dealer) {
       for (std::int32_t first = 1; first <= 10; ++first) {
@@ -84,6 +101,20 @@ class Blackjack final : public TabularEnvironment {
     double lower = 0, equal = 0,
            higher = 0;  // the dealer's final sum (bust: 0) beside the player's
   };
+
+  // Sums that a player can hold: from 4, or from 12 with an ace that counts 11.
+  void demand_hand(const Config& config) const {
+    const std::vector<std::int64_t>& deal = with_.deal;
+    const bool whole = deal.size() == 3 && (deal[2] == 0 || deal[2] == 1);
+    if (whole && deal[1] >= 1 && deal[1] <= 10 && deal[0] <= 21 &&
+        deal[0] >= (deal[2] == 1 ? 12 : 4)) {
+      return;
+    }
+    fail(config.at("deal").where(), ": environment blackjack: deal = ", config.at("deal").to_text(),
+         " is no hand; expected a sum of 4 ... 21 (12 ... 21 with a ",
+         "usable ace), a dealer's card of 1 ... 10, and 1 with a usable ace or 0, such as ",
+         "[13, 2, 1]");
+  }
 
   static double chance(std::int32_t card) { return card == 10 ? 4.0 / 13 : 1.0 / 13; }
   static std::int32_t state_for(const Hand& hand, std::int32_t dealer) {

@@ -171,6 +171,27 @@ TEST(Blackjack, TheBooksState) {
   }
 }
 
+// The same as an environment of its own, in which no choice matters.
+TEST(Blackjack, AGivenPolicyFromAGivenHand) {
+  const std::string options = "sab = true\nstick_from = 20\n";
+  EXPECT_NEAR(best("blackjack", options + "deal = [13, 2, 1]", 30), -0.277204, 5e-7);
+  // Whatever is chosen, he sticks on 20 and draws on 19.
+  const auto game = made("blackjack", options + "deal = [20, 6, 0]");
+  ASSERT_EQ(game->beginnings().size(), 1u);
+  EXPECT_EQ(game->beginnings()[0].next, (20 * 11 + 6) * 2);
+  for (const std::int32_t action : {0, 1}) {
+    EXPECT_TRUE(game->transitions((20 * 11 + 6) * 2, action).front().terminated);
+    EXPECT_FALSE(game->transitions((19 * 11 + 6) * 2, action).front().terminated);
+  }
+  try {
+    made("blackjack", "deal = [11, 2, 1]");
+    FAIL() << "eleven with a usable ace is no hand";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("deal = [11, 2, 1] is no hand"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(Blackjack, TheBestPlay) {
   EXPECT_NEAR(best("blackjack", "sab = true", 30), -0.04311, 5e-6);
   EXPECT_NEAR(best("blackjack", "", 30), -0.04656, 5e-6);
