@@ -28,32 +28,27 @@ Placeholder next_placeholder(std::string_view text, std::size_t from) {
   return first;
 }
 
-// What a gap's tokens say behind the text before it. Tokens of some vocabularies carry the space in
-// front of a word, which is there already at the beginning and after a space.
-std::string gap_text(const std::vector<std::int32_t>& tokens, std::string_view before,
-                     const Tokenizer& tokenizer) {
-  const auto first = std::span(tokens).first(1);
-  if (tokenizer.decode(first) == tokenizer.token(tokens[0])) {
-    StreamDecoder decoder(tokenizer);
-    std::string text;
-    for (const std::int32_t token : tokens) text += decoder.push(token);
-    return text + decoder.flush();
-  }
-  std::string text;
-  for (const std::int32_t token : tokens) text += tokenizer.token(token);
-  const bool spaced = before.empty() || before.back() == ' ' || before.back() == '\n';
-  return spaced && text.starts_with(' ') ? text.substr(1) : text;
+// Whether tokens say the same wherever they stand, so that a text can be put together from parts.
+bool are_bytes(std::span<const std::int32_t> tokens, const Tokenizer& tokenizer) {
+  return std::all_of(tokens.begin(), tokens.end(), [&](const std::int32_t& token) {
+    return tokenizer.decode(std::span(&token, 1)) == tokenizer.token(token);
+  });
 }
 
+// The text as it was given with its gaps filled in; where tokens carry the spaces between words, or
+// go on with one, what the tokens of the row say.
 std::string text_of(const GapText& given, std::span<const std::int32_t> row,
                     const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> ordinary(row.begin(), row.end());
+  std::erase_if(ordinary, [&](std::int32_t token) { return tokenizer.is_special(token); });
+  if (!are_bytes(ordinary, tokenizer)) return tokenizer.decode(ordinary);
   std::string text = given.around[0];
   for (std::size_t g = 0; g < given.hidden.size(); ++g) {
-    std::vector<std::int32_t> tokens;
+    StreamDecoder decoder(tokenizer);
     for (const std::int64_t place : given.hidden[g]) {
-      tokens.push_back(row[static_cast<std::size_t>(place)]);
+      text += decoder.push(row[static_cast<std::size_t>(place)]);
     }
-    text += gap_text(tokens, text, tokenizer) + given.around[g + 1];
+    text += decoder.flush() + given.around[g + 1];
   }
   return text;
 }

@@ -26,7 +26,8 @@ GapText read_gaps(std::string_view text, std::int64_t gap, const TextFrame& fram
                   const Tokenizer& tokenizer);
 
 struct FilledText {
-  std::string text;                 // as it was given, with what was written in the gaps
+  std::string text;  // as it was given, with what was written in the gaps; of a tokenizer that
+                     // changes texts (wordpiece), what the tokens say
   std::vector<FilledPlace> filled;  // in the order of writing
 };
 

@@ -1,5 +1,6 @@
 // Filling in gaps with a model whose every answer is known: the chain of markov_field.h.
 #include <gtest/gtest.h>
+#include <lathe/base/file.h>
 #include <lathe/config/toml.h>
 #include <lathe/data/packing.h>
 #include <lathe/learn/infill.h>
@@ -180,6 +181,29 @@ TEST(Unmasking, DependsOnTheSeedAlone) {
   EXPECT_EQ(shorter[1].text.size(), 6u);
   EXPECT_EQ(shorter[0].text.substr(8), "abab");
   EXPECT_NE(one[0].text, known.fill({"a___"}, with, how, 6, 6)[0].text);
+}
+
+// un is followed by ##want, that by ran: the space in front of the gap is not of the text.
+TEST(Unmasking, WritesWordPieces) {
+  Known known(turning);
+  const testing::TemporaryFolder folder;
+  write_durably(folder / "vocab.txt", "un\n##want\nran\n[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
+  const auto pieces = load_tokenizer(folder / "vocab.txt");
+  testing::MarkovField model(turning, *pieces, 8);
+  Parameters parameters;
+  model.build(parameters, {});
+  parameters.allocate(
+      std::shared_ptr<Backend>(known.registry_.create<Backend>("reference", Config())),
+      Precision::f64, 0);
+  model.set();
+  const std::vector<GapText> texts = {read_gaps("Un [MASK] ran", 1, {}, *pieces),
+                                      read_gaps("un [MASK][MASK]", 1, {}, *pieces)};
+  EXPECT_EQ(texts[0].tokens, (std::vector<std::int32_t>{0, 7, 2}));
+  const auto filled =
+      fill_gaps(model, parameters, *pieces, texts, GenerationOptions(parse_toml(greedy, "test")),
+                UnmaskingOptions(Config::table({})), 0);
+  EXPECT_EQ(filled[0].text, "unwant ran");
+  EXPECT_EQ(filled[1].text, "unwant ran");
 }
 
 TEST(Unmasking, RefusesWhatDoesNotFit) {
