@@ -114,6 +114,18 @@ TEST_F(Scores, AreSumsOfTheirTokens) {
   EXPECT_EQ(token.at("end"), 3);
 }
 
+TEST_F(Scores, OfACheckpointAreThoseOfItsRun) {
+  const auto score = [&](const std::vector<std::string>& of) {
+    std::vector<std::string> words = {"score", "--text", "4+4=08", "--json"};
+    words.insert(words.end(), of.begin(), of.end());
+    const Outcome out = program->run(words);
+    EXPECT_EQ(out.code, 0) << out.error;
+    return out.out;
+  };
+  EXPECT_EQ(score({"encoder/checkpoints/00000020"}), score({"encoder", "--newest"}));
+  EXPECT_NE(score({"encoder", "--newest", "--precision", "bf16"}), score({"encoder", "--newest"}));
+}
+
 // The answer alone, given its prompt, is part of the whole.
 TEST_F(Scores, OfCompletionsLeaveTheirPromptsOut) {
   program->write("pair.jsonl", "{\"prompt\": \"1+2=\", \"completion\": \"03\"}\n");
