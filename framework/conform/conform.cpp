@@ -194,15 +194,15 @@ Result run_test(Registry& registry, const Subject& subject, const Test& test,
   return result;
 }
 
-Report conform(Registry& registry, const Subject& subject, const Request& request,
-               const std::function<void(const Result&)>& heard) {
+Report run_tests(Registry& registry, const Subject& subject, const std::vector<Test>& tests,
+                 const Request& request, const std::function<void(const Result&)>& heard) {
   Report report{.kind = subject.kind,
                 .name = subject.name,
                 .file = {},
                 .level = request.level,
                 .results = {}};
   report.file = registry.file_of(subject.kind, subject.name).string();
-  for (const Test& test : tests_of(subject.kind)) {
+  for (const Test& test : tests) {
     const bool wanted = request.reproduce.empty() ? test.level <= request.level
                                                   : reproduced(request.reproduce, test).has_value();
     if (!wanted) continue;
@@ -210,10 +210,15 @@ Report conform(Registry& registry, const Subject& subject, const Request& reques
     if (heard) heard(report.results.back());
   }
   if (report.results.empty()) {
-    fail("--reproduce ", request.reproduce, " names no test of a ", subject.kind,
-         ": expected TEST-NUMBER, as a failure tells it");
+    fail("--reproduce ", request.reproduce, " names no test of ", subject.kind, " '", subject.name,
+         "': expected TEST-NUMBER, as a failure tells it");
   }
   return report;
+}
+
+Report conform(Registry& registry, const Subject& subject, const Request& request,
+               const std::function<void(const Result&)>& heard) {
+  return run_tests(registry, subject, tests_of(subject.kind), request, heard);
 }
 
 std::string to_text(const Result& result) {

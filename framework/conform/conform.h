@@ -52,6 +52,9 @@ struct Report {
 // No other thread may run: tests are forked from this process. `heard` is told of each result.
 Report conform(Registry& registry, const Subject& subject, const Request& request,
                const std::function<void(const Result&)>& heard = {});
+// These tests in place of those of the subject's kind.
+Report run_tests(Registry& registry, const Subject& subject, const std::vector<Test>& tests,
+                 const Request& request, const std::function<void(const Result&)>& heard = {});
 // One test.
 Result run_test(Registry& registry, const Subject& subject, const Test& test,
                 const Request& request);

@@ -38,16 +38,30 @@ Learner::Learner(const Trial& trial, const Config& options, const World& built_f
               built_for, precision, seed) {}
 
 void Learner::stir() {
-  for (Parameter& parameter : parameters.all()) {
+  change([](const Parameter& parameter, std::vector<double>& values) {
     const RandomStream random(11, "conform/stir/" + parameter.name);
-    std::vector<double> values = parameter.master.values();
     for (std::size_t i = 0; i < values.size(); ++i) values[i] += 0.2 * random.normal(i);
+  });
+}
+
+void Learner::fill(double value) {
+  change([&](const Parameter&, std::vector<double>& values) {
+    std::fill(values.begin(), values.end(), value);
+  });
+}
+
+void Learner::change(
+    const std::function<void(const Parameter& parameter, std::vector<double>& values)>& by) {
+  for (Parameter& parameter : parameters.all()) {
+    std::vector<double> values = parameter.master.values();
+    by(parameter, values);
     Tensor target = parameter.master;
-    const Tensor moved = parameter.master.dtype() == DType::f64
-                             ? Tensor::of<double>(backend, parameter.shape, values)
-                             : Tensor::of<float>(backend, parameter.shape,
-                                                 std::vector<float>(values.begin(), values.end()));
-    backend->copy(moved.view(), target.view());
+    const Tensor changed =
+        parameter.master.dtype() == DType::f64
+            ? Tensor::of<double>(backend, parameter.shape, values)
+            : Tensor::of<float>(backend, parameter.shape,
+                                std::vector<float>(values.begin(), values.end()));
+    backend->copy(changed.view(), target.view());
   }
   parameters.refresh();
 }

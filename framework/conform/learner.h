@@ -34,6 +34,8 @@ struct Learner {
           std::uint64_t seed = 5);
   // Moves every weight, so that no bias or norm stands at a value where an error would not show.
   void stir();
+  // Gives every weight this value.
+  void fill(double value);
 
   // rows x length places of random tokens or observations; `number` varies them.
   ModelInput input(std::int64_t rows, std::int64_t length, std::uint64_t number = 0) const;
@@ -42,6 +44,9 @@ struct Learner {
                       const std::vector<std::int32_t>& segments = {}) const;
   Tensor wide(const std::vector<double>& values) const;  // [N]
   std::vector<std::int32_t> random_tokens(std::int64_t count, std::uint64_t number) const;
+
+ private:
+  void change(const std::function<void(const Parameter&, std::vector<double>&)>& by);
 };
 
 // Differentiates a scalar of the weights, by the tape and by central differences along random

@@ -5,10 +5,10 @@
 namespace lathe::conform {
 namespace {
 const std::vector<Suite>& suites() {
-  static const std::vector<Suite> all = {backend_suite(),   dataset_suite(), environment_suite(),
-                                         feed_suite(),      model_suite(),   objective_suite(),
-                                         optimizer_suite(), reward_suite(),  schedule_suite(),
-                                         tokenizer_suite()};
+  static const std::vector<Suite> all = {backend_suite(),   dataset_suite(),   environment_suite(),
+                                         feed_suite(),      launcher_suite(),  model_suite(),
+                                         objective_suite(), optimizer_suite(), reward_suite(),
+                                         schedule_suite(),  tokenizer_suite()};
   return all;
 }
 }  // namespace

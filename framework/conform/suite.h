@@ -43,6 +43,7 @@ Suite backend_suite();
 Suite dataset_suite();
 Suite environment_suite();
 Suite feed_suite();
+Suite launcher_suite();
 Suite model_suite();
 Suite objective_suite();
 Suite optimizer_suite();

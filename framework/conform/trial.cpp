@@ -1,4 +1,5 @@
 #include <lathe/base/json.h>
+#include <lathe/config/toml.h>
 #include <lathe/conform/suite.h>
 #include <lathe/conform/trial.h>
 
@@ -14,7 +15,7 @@ Trial::Trial(Registry& registry, const Subject& subject, int level, std::string 
       say_(say) {
   const Suite* suite = suite_of(subject.kind);
   const Schema known = schema();
-  if (suite != nullptr) {
+  if (suite != nullptr && subject.small) {
     for (const auto& member : suite->fitting.members()) {
       const Option* option = known.find(member.key);
       if (option == nullptr || !fault_of(member.value, *option, member.key).empty()) continue;
@@ -48,6 +49,15 @@ void* Trial::create(const Config& options, int interface_version) const {
   } catch (...) {
     throw Foreign("its constructor threw something that is no std::exception: use fail(...)");
   }
+}
+
+Config Trial::with(std::string_view toml) const {
+  Config options = options_;
+  const Config written = parse_toml(toml, "the test's options");
+  for (const auto& member : written.members()) {
+    options = options.with(join_path("", member.key), member.value);
+  }
+  return options;
 }
 
 std::shared_ptr<void> Trial::make_any(const Config& options) const {

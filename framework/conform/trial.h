@@ -21,6 +21,7 @@ struct Subject {
   std::string kind;
   std::string name;
   Config given = {};  // options that the caller chose: they hold in every test
+  bool small = true;  // the options of its kind's suite that make it small hold, too
 };
 
 // Thrown by Trial::skip: the test does not apply.
@@ -69,6 +70,12 @@ class Trial {
   std::unique_ptr<Kind> make() const {
     return make<Kind>(options_);
   }
+  // With options as an experiment file has them: make<Reward>("budget = 2\nprice = 0.5").
+  template <class Kind>
+  std::unique_ptr<Kind> make(const char* toml) const {
+    return make<Kind>(with(toml));
+  }
+  Config with(std::string_view toml) const;  // options(), and these
   // Of a kind that is known by name alone.
   std::shared_ptr<void> make_any(const Config& options) const;
 
@@ -82,6 +89,18 @@ class Trial {
   bool expect(bool holds, const Parts&... parts) const {
     if (!holds) say("fault", cat(parts...));
     return holds;
+  }
+  // A fault, with both values, unless they are equal, or no further than `within` apart. The parts
+  // say what was looked at: "the score of three tokens".
+  template <class Got, class Wanted, class... Parts>
+  bool expect_equal(const Got& got, const Wanted& wanted, const Parts&... parts) const {
+    return expect(got == wanted, parts..., ": ", got, ", expected ", wanted);
+  }
+  template <class... Parts>
+  bool expect_near(double got, double wanted, double within, const Parts&... parts) const {
+    // Written so that a NaN is a fault.
+    const double apart = got < wanted ? wanted - got : got - wanted;
+    return expect(apart <= within, parts..., ": ", got, ", expected ", wanted, " within ", within);
   }
   template <class... Parts>
   void fault(const Parts&... parts) const {

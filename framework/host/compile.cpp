@@ -6,7 +6,7 @@
 #include <lathe/base/json.h>
 #include <lathe/base/log.h>
 #include <lathe/base/terminal.h>
-#include <lathe/host/process.h>
+#include <lathe/base/process.h>
 #include <lathe/plugin/core_library.h>
 #include <lathe/plugin/sidecar.h>
 #include <lathe/plugin/sources.h>

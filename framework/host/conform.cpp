@@ -1,9 +1,7 @@
 // lathe conform: does a component keep the promises of its kind?
-#include <lathe/base/file.h>
 #include <lathe/config/nearest.h>
 #include <lathe/config/toml.h>
-#include <lathe/conform/conform.h>
-#include <lathe/host/verb.h>
+#include <lathe/host/conforming.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -13,13 +11,8 @@ namespace {
 namespace po = boost::program_options;
 
 void declare(po::options_description& options) {
-  options.add_options()("level", po::value<int>()->default_value(conform::usual_level),
-                        "1 to 10: more tests, and larger")("kind", po::value<std::string>(),
-                                                           "where a name has several kinds")(
-      "seed", po::value<std::uint64_t>()->default_value(1), "of everything that is drawn")(
-      "limit", po::value<double>()->default_value(60), "seconds that one test may take")(
-      "reproduce", po::value<std::string>(), "TEST-NUMBER: this test with this draw alone")(
-      "junit", po::value<std::string>(), "write the results to this file, in JUnit's form")(
+  declare_conforming(options);
+  options.add_options()("kind", po::value<std::string>(), "where a name has several kinds")(
       "list", "list the tests, run none");
 }
 
@@ -61,19 +54,6 @@ Config given_options(const Arguments& arguments) {
   return options;
 }
 
-conform::Request request_of(const Arguments& arguments) {
-  conform::Request request;
-  request.level = arguments.options["level"].as<int>();
-  if (request.level < 1 || request.level > conform::highest_level) {
-    throw UsageError(cat("--level is ", request.level, ", allowed: 1 to ", conform::highest_level));
-  }
-  request.seed = arguments.options["seed"].as<std::uint64_t>();
-  request.limit = arguments.options["limit"].as<double>();
-  if (!(request.limit > 0)) throw UsageError("--limit must be above 0 seconds");
-  if (arguments.has("reproduce")) request.reproduce = arguments.text("reproduce");
-  return request;
-}
-
 void list(const std::vector<PluginState>& states) {
   for (const PluginState& state : states) {
     std::printf("%s '%s'\n", state.kind.c_str(), state.name.c_str());
@@ -94,21 +74,18 @@ conform::Report refused(const PluginState& state, int level) {
 }
 
 int conform_verb_run(const Arguments& arguments, Registry& registry) {
-  const conform::Request request = request_of(arguments);
+  const conform::Request request = conforming_request(arguments);
   const std::vector<PluginState> states = found(arguments, registry);
   if (arguments.has("list")) {
     list(states);
     return exit_done;
   }
-  const bool json = arguments.has("json");
   std::vector<conform::Report> reports;
   for (const PluginState& state : states) {
     const conform::Subject subject{state.kind, state.name, given_options(arguments)};
-    if (!json)
+    if (!arguments.has("json"))
       std::printf("%s '%s', level %d\n", state.kind.c_str(), state.name.c_str(), request.level);
-    const auto heard = [&](const conform::Result& result) {
-      if (!json) std::fputs(conform::to_text(result).c_str(), stdout);
-    };
+    const auto heard = [&](const conform::Result& result) { print_result(arguments, result); };
     if (state.state == "rejected") {
       reports.push_back(refused(state, request.level));
       heard(reports.back().results[0]);
@@ -116,12 +93,7 @@ int conform_verb_run(const Arguments& arguments, Registry& registry) {
       reports.push_back(conform::conform(registry, subject, request, heard));
     }
   }
-  if (json) std::printf("%s\n", conform::to_json(reports).c_str());
-  if (arguments.has("junit")) write_durably(arguments.text("junit"), conform::to_junit(reports));
-  const bool passed = std::all_of(reports.begin(), reports.end(),
-                                  [](const conform::Report& report) { return report.passed(); });
-  if (!json) std::printf("%s\n", passed ? "passed" : "failed");
-  return passed ? exit_done : exit_failed;
+  return finish_reports(arguments, reports);
 }
 }  // namespace
 

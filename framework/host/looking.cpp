@@ -2,6 +2,7 @@
 #include <lathe/base/json.h>
 #include <lathe/host/verb.h>
 #include <lathe/run/stages.h>
+#include <lathe/study/plan.h>
 
 #include <cstdio>
 
@@ -9,15 +10,22 @@ namespace lathe {
 namespace {
 namespace po = boost::program_options;
 
+std::vector<std::string> changes(const Arguments& arguments) {
+  return {arguments.words.begin() + 1, arguments.words.end()};
+}
+
 Stages read(const Arguments& arguments, Registry& registry) {
   const std::string& file = arguments.word(0, "experiment file");
-  return read_stages(file, {arguments.words.begin() + 1, arguments.words.end()}, registry);
+  return read_stages(file, changes(arguments), registry);
 }
 
 void declare_check(po::options_description&) {}
 
 int check_experiment(const Arguments& arguments, Registry& registry) {
   const Stages stages = read(arguments, registry);
+  const std::string& file = arguments.words[0];
+  const bool sweeps = has_sweep(compose(file, changes(arguments)));
+  const std::size_t cells = sweeps ? make_plan(file, changes(arguments), registry).cells.size() : 0;
   if (arguments.has("json")) {
     const Experiment& first = stages.all.front().experiment;
     Json line = {{"files", first.files()},
@@ -27,10 +35,12 @@ int check_experiment(const Arguments& arguments, Registry& registry) {
     for (const Stage& stage : stages.all) {
       if (!stage.name.empty()) line["stages"].push_back(stage.name);
     }
+    if (sweeps) line["cells"] = cells;
     std::printf("%s\n", line.dump().c_str());
   } else {
-    std::printf("%s: every key is known and in range; id %s\n", arguments.words[0].c_str(),
-                stages.identity.substr(0, 8).c_str());
+    std::printf("%s: every key is known and in range; id %s%s\n", file.c_str(),
+                stages.identity.substr(0, 8).c_str(),
+                sweeps ? cat("; a sweep of ", cells, " cells").c_str() : "");
   }
   return exit_done;
 }

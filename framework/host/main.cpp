@@ -1,7 +1,9 @@
 // lathe VERB ...: data on standard output, messages and progress on standard error.
 #include <lathe/base/log.h>
+#include <lathe/conform/plugin_tests.h>
 #include <lathe/host/verb.h>
 #include <lathe/learn/components.h>
+#include <lathe/study/launcher.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -12,10 +14,10 @@ namespace lathe {
 namespace {
 namespace po = boost::program_options;
 
-const Verb* const verbs[] = {&run_verb,      &resume_verb,   &check_verb,   &show_verb,
-                             &generate_verb, &score_verb,    &play_verb,    &plugins_verb,
-                             &inspect_verb,  &sidecar_verb,  &conform_verb, &new_verb,
-                             &build_verb,    &tokenizer_verb};
+const Verb* const verbs[] = {&run_verb,     &resume_verb,   &sweep_verb,   &check_verb,
+                             &show_verb,    &generate_verb, &score_verb,   &play_verb,
+                             &plugins_verb, &inspect_verb,  &sidecar_verb, &new_verb,
+                             &build_verb,   &test_verb,     &conform_verb, &tokenizer_verb};
 
 const Verb* find_verb(std::string_view name) {
   const auto found = std::find_if(std::begin(verbs), std::end(verbs),
@@ -106,6 +108,8 @@ int dispatch(const std::vector<std::string>& all) {
     set_log_quiet(arguments.has("quiet"));
     Registry registry(plugin_places(arguments));
     add_components(registry);
+    registry.add_kind<Launcher>();
+    registry.add_kind<conform::PluginTests>();
     return verb->run(arguments, registry);
   } catch (const UsageError& error) {
     log_error(error.what());

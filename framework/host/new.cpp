@@ -1,4 +1,4 @@
-// lathe new: one file to begin a plugin with, and an experiment that uses it.
+// lathe new: one file to begin a plugin with, its test, and an experiment that uses it.
 #include <lathe/base/file.h>
 #include <lathe/base/json.h>
 #include <lathe/base/log.h>
@@ -16,13 +16,26 @@ namespace po = boost::program_options;
 
 void declare(po::options_description&) {}
 
-// "reward" of "reward.cpp".
+// A template is KIND and one of these; what is written from it is NAME and the same.
+constexpr std::string_view endings[] = {".cpp", "_test.cpp", ".toml"};
+
+// Each has an experiment.
 std::vector<std::string> kinds() {
+  constexpr std::string_view ending = endings[2];
   std::vector<std::string> all;
   for (const Template& entry : templates()) {
-    if (entry.file.ends_with(".cpp")) all.emplace_back(entry.file.substr(0, entry.file.find('.')));
+    if (entry.file.ends_with(ending)) {
+      all.emplace_back(entry.file.substr(0, entry.file.size() - ending.size()));
+    }
   }
   return all;
+}
+
+const Template& template_of(const std::string& file) {
+  const auto found = std::find_if(templates().begin(), templates().end(),
+                                  [&](const Template& entry) { return entry.file == file; });
+  if (found == templates().end()) fail("this program lacks the template ", file);
+  return *found;
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -85,28 +98,31 @@ int make(const Arguments& arguments, Registry& registry) {
   const std::string folder = arguments.words.size() > 2 ? arguments.words[2] : "";
   if (!folder.empty()) make_folders(real_files(), folder);
   const std::string base = (std::filesystem::path(folder) / name).string();
-  const std::string files[] = {base + ".cpp", base + ".toml"};
-  for (const std::string& file : files) {
-    if (exists(file)) fail(file, ": is there already; take another name or folder");
+  std::vector<std::string> files;
+  for (const std::string_view ending : endings) {
+    files.push_back(cat(base, ending));
+    if (exists(files.back())) {
+      fail(files.back(), ": is there already; take another name or folder");
+    }
   }
-  for (const Template& entry : templates()) {
-    if (entry.file.substr(0, entry.file.find('.')) != kind) continue;
-    const std::string text =
-        replaced(replaced(std::string(entry.text), "@name@", name), "@Name@", type_name(name));
-    write_durably(entry.file.ends_with(".cpp") ? files[0] : files[1], text);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const std::string text(template_of(cat(kind, endings[i])).text);
+    write_durably(files[i], replaced(replaced(text, "@name@", name), "@Name@", type_name(name)));
   }
   if (arguments.has("json")) {
     std::printf("%s\n", Json({{"kind", kind}, {"name", name}, {"files", files}}).dump().c_str());
   } else {
-    std::printf("%s\n%s\n", files[0].c_str(), files[1].c_str());
+    for (const std::string& file : files) std::printf("%s\n", file.c_str());
   }
   std::fflush(stdout);
-  log_info("next: lathe build ", files[0], " && lathe run ", files[1]);
+  // `lathe test` builds both files; what a launcher is for is a sweep.
+  log_info("next: lathe test ", files[1], " && lathe ", kind == "launcher" ? "sweep " : "run ",
+           files[2]);
   return exit_done;
 }
 }  // namespace
 
 const Verb new_verb{"new", "KIND NAME [FOLDER]",
-                    "begin a plugin: one file, and an experiment with it", declare, make};
+                    "begin a plugin: one file, its test, and an experiment", declare, make};
 
 }  // namespace lathe

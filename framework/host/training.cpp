@@ -4,6 +4,7 @@
 #include <lathe/host/verb.h>
 #include <lathe/host/watch.h>
 #include <lathe/run/manifest.h>
+#include <lathe/run/pins.h>
 #include <lathe/run/run.h>
 #include <lathe/run/stages.h>
 
@@ -86,6 +87,7 @@ int run_experiment(const Arguments& arguments, Registry& registry) {
   const std::string& file = arguments.word(0, "experiment file");
   const std::vector<std::string> changes(arguments.words.begin() + 1, arguments.words.end());
   const std::filesystem::path folder = arguments.has("folder") ? arguments.text("folder") : "";
+  if (arguments.has("locked")) registry.set_guard(guard_of(arguments.text("locked")));
   const Stages stages = read_stages(file, changes, registry, {}, folder);
   const bool staged = !stages.all.front().name.empty();
   if (arguments.has("watch")) {
@@ -127,6 +129,7 @@ int resume(const Arguments& arguments, Registry& registry) {
   }
   const std::vector<std::string> changes(arguments.words.begin() + 1, arguments.words.end());
   const ManifestNotes notes = read_manifest(staged ? first_stage(file, folder) : folder);
+  if (arguments.has("locked")) registry.set_guard(guard_of(folder));
   return run_stages(read_stages(file, changes, registry, notes.experiment), folder,
                     {.arguments = arguments.all,
                      .folder = {},

@@ -4,7 +4,7 @@
 #include <lathe/base/log.h>
 #include <lathe/base/signal.h>
 #include <lathe/host/compile.h>
-#include <lathe/host/process.h>
+#include <lathe/base/process.h>
 #include <lathe/plugin/sources.h>
 
 #include <unistd.h>

@@ -209,13 +209,13 @@ std::string trust_fault(const std::filesystem::path& file) {
     struct stat status = {};
     if (stat(path.c_str(), &status) != 0) return cat(path.string(), " does not exist");
     if (status.st_mode & S_IWOTH) {
-      return cat(path.string(),
+      return cat("E111 ", path.string(),
                  " is writable for everyone, so anyone could run code here: chmod "
                  "o-w ",
                  path.string());
     }
     if (status.st_uid != 0 && status.st_uid != geteuid()) {
-      return cat(path.string(), " belongs to another user (", status.st_uid,
+      return cat("E111 ", path.string(), " belongs to another user (", status.st_uid,
                  "): plugins must belong to you or root");
     }
   }

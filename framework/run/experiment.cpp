@@ -82,6 +82,7 @@ Experiment::Experiment(const std::filesystem::path& file, const std::vector<std:
 Experiment::Experiment(const Composed& composed, Registry& registry, std::string name)
     : name_(std::move(name)), registry_(registry) {
   config_ = composed.config;
+  for (const char* table : study_tables) config_ = config_.without(table);
   files_ = composed.files;
   if (const auto stages = config_.find("stage")) {
     fail(stages->where(), ": a file with stages is several experiments, and one is asked for here");

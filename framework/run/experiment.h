@@ -22,6 +22,10 @@ struct Slot {
 };
 const std::vector<Slot>& slots();
 
+// Tables of a file that say how many runs are made of it and where. They are no part of a run, and
+// who makes them (study/plan.h) checks them.
+inline constexpr const char* study_tables[] = {"sweep", "launcher"};
+
 // What an experiment may write in the table of a component: its options, and for some kinds those
 // of the loop.
 Schema table_schema(const Description& component);

@@ -3,6 +3,8 @@
 #include <lathe/base/hash.h>
 #include <lathe/base/json.h>
 #include <lathe/plugin/core_library.h>
+#include <lathe/plugin/stamp_reader.h>
+#include <lathe/run/stages.h>
 
 #include <algorithm>
 
@@ -21,6 +23,16 @@ std::string data_text(std::size_t index) { return cat("data file ", index + 1); 
 std::filesystem::path manifest_of(const std::filesystem::path& run_or_manifest) {
   if (!std::filesystem::is_directory(run_or_manifest)) return run_or_manifest;
   return run_or_manifest / "manifest.json";
+}
+
+// "" without drift.
+std::string refusal(const std::vector<Pin>& pinned, const std::vector<Pin>& here,
+                    const std::filesystem::path& from) {
+  const std::vector<std::string> sentences = drift(pinned, here);
+  if (sentences.empty()) return "";
+  std::string text = cat("locked to ", from.string(), ", but");
+  for (const std::string& sentence : sentences) text += "\n  " + sentence;
+  return text + "\nBring back what was pinned, or run without --locked";
 }
 }  // namespace
 
@@ -86,11 +98,32 @@ std::vector<std::string> drift(const std::vector<Pin>& pinned, const std::vector
 
 void demand_pinned(const std::vector<Pin>& pinned, const std::vector<Pin>& here,
                    const std::filesystem::path& from) {
-  const std::vector<std::string> sentences = drift(pinned, here);
-  if (sentences.empty()) return;
-  std::string text = cat("locked to ", from.string(), ", but");
-  for (const std::string& sentence : sentences) text += "\n  " + sentence;
-  fail(text, "\nBring back what was pinned, or run without --locked");
+  const std::string text = refusal(pinned, here, from);
+  if (!text.empty()) fail(text);
+}
+
+FileGuard guard_of(const std::filesystem::path& from) {
+  std::vector<Pin> pinned;
+  const auto pin = [&](const std::filesystem::path& run_or_manifest) {
+    for (Pin& one : pins_of(run_or_manifest)) pinned.push_back(std::move(one));
+  };
+  if (std::filesystem::exists(from / stages_file)) {
+    for (const auto& entry : std::filesystem::directory_iterator(from)) {
+      if (std::filesystem::exists(entry.path() / "manifest.json")) pin(entry.path());
+    }
+  } else {
+    pin(from);
+  }
+  return [pinned, from](const std::filesystem::path& file, const std::string& sha256) {
+    const auto same = [&](const Pin& one) { return one.sha256 == sha256; };
+    if (std::any_of(pinned.begin(), pinned.end(), same)) return std::string();
+    std::vector<Pin> here;
+    for (const Stamp& stamp : read_plugin_file(file).stamps) {
+      here.push_back({plugin_text(std::string(stamp.kind.view()), std::string(stamp.name.view())),
+                      file, sha256});
+    }
+    return cat("E110 ", refusal(pinned, here, from));
+  };
 }
 
 }  // namespace lathe

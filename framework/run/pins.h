@@ -29,6 +29,11 @@ std::vector<Pin> pins_of(const std::filesystem::path& run_or_manifest, bool late
 // named.
 std::vector<std::string> drift(const std::vector<Pin>& pinned, const std::vector<Pin>& here);
 
+// The judge of plugin files for Registry::set_guard: refuses, with E110 and the sentences of drift,
+// each file of which the run or manifest `from` pins nothing, before anything of the file runs. Of
+// a run in stages the plugins of all stages count.
+FileGuard guard_of(const std::filesystem::path& from);
+
 // Throws Error with the sentences of drift, if there are any; `from` names the manifest.
 void demand_pinned(const std::vector<Pin>& pinned, const std::vector<Pin>& here,
                    const std::filesystem::path& from);

@@ -4,25 +4,19 @@
 #include <lathe/base/json.h>
 #include <lathe/base/log.h>
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <exception>
 
 namespace lathe {
 
+namespace {
+const std::filesystem::path& made(const std::filesystem::path& folder) {
+  make_folders(real_files(), folder.string());
+  return folder;
+}
+}  // namespace
+
 RunFolder::RunFolder(const std::filesystem::path& path, int keep_checkpoints)
-    : path_(path), keep_(keep_checkpoints) {
-  make_folders(real_files(), path.string());
-  const std::string lock = (path / "lock").string();
-  lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock_ < 0) fail_on_file("open", lock, errno);
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    close(lock_);
-    fail(path.string(), ": another process works on this run; wait for it, or stop it first");
-  }
+    : path_(path), lock_(made(path), "run"), keep_(keep_checkpoints) {
   set_log_file((path / "log.txt").string());
   checkpoints_ =
       std::make_unique<Checkpoints>(real_files(), (path / "checkpoints").string(), keep_);
@@ -31,7 +25,6 @@ RunFolder::RunFolder(const std::filesystem::path& path, int keep_checkpoints)
 RunFolder::~RunFolder() {
   // An error on its way out still belongs in the log.
   if (std::uncaught_exceptions() == 0) set_log_file("");
-  close(lock_);
 }
 
 void RunFolder::clear() {

@@ -2,6 +2,7 @@
 // keeps a second process out.
 #pragma once
 
+#include <lathe/base/lock.h>
 #include <lathe/io/checkpoint.h>
 #include <lathe/io/events.h>
 #include <lathe/io/metrics_file.h>
@@ -38,7 +39,7 @@ class RunFolder {
 
  private:
   std::filesystem::path path_;
-  int lock_ = -1;
+  FolderLock lock_;
   int keep_;
   std::unique_ptr<Checkpoints> checkpoints_;
   std::unique_ptr<MetricsFile> metrics_;

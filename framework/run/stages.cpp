@@ -70,8 +70,12 @@ std::string identity_of(const std::vector<Composed>& all, const std::string& nam
 
 Stages read_stages(const std::filesystem::path& file, const std::vector<std::string>& arguments,
                    Registry& registry, std::string name, std::filesystem::path folder) {
-  const Composed whole = compose(file, arguments);
   if (name.empty()) name = file.stem().string();
+  return read_stages(compose(file, arguments), registry, std::move(name), std::move(folder));
+}
+
+Stages read_stages(const Composed& whole, Registry& registry, std::string name,
+                   std::filesystem::path folder) {
   const std::optional<Config> written = whole.config.find(table);
   if (!written) {
     Experiment only(whole, registry, name);

@@ -35,6 +35,9 @@ struct Stages {
 // empty: by the identity.
 Stages read_stages(const std::filesystem::path& file, const std::vector<std::string>& arguments,
                    Registry& registry, std::string name = {}, std::filesystem::path folder = {});
+// Of what has been composed already: a cell of a sweep.
+Stages read_stages(const Composed& whole, Registry& registry, std::string name,
+                   std::filesystem::path folder = {});
 
 // <folder>/stages.toml: what read_stages needs to go on with.
 inline constexpr const char* stages_file = "stages.toml";

@@ -186,7 +186,7 @@ TEST_F(BadPlugins, AnotherVersionOfTheInterface) {
 TEST_F(BadPlugins, PlacesThatEverybodyMayWriteTo) {
   const filesystem::path file = copy("other_thing");
   filesystem::permissions(file, filesystem::perms::all);
-  expect_rejected("other_thing", {"is writable for everyone", "chmod o-w"});
+  expect_rejected("other_thing", {"E111", "is writable for everyone", "chmod o-w"});
   filesystem::permissions(file, filesystem::perms::owner_all);
   filesystem::permissions(folder_, filesystem::perms::all);
   const Outcome outcome = run({"inspect", "other_thing"});

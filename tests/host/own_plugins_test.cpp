@@ -39,7 +39,10 @@ class OwnPlugins : public ::testing::Test {
     program.write("tiny.toml", tiny);
     program.write("parts/number.h", "constexpr double one = 1.0;\n");
   }
-  std::string library() const { return program / "data/lathe/plugins/flat.so"; }
+  std::string library_of(const std::string& name) const {
+    return program / ("data/lathe/plugins/" + name + ".so");
+  }
+  std::string library() const { return library_of("flat"); }
   void build(const std::string& factor) {
     program.write("flat.cpp", flat(factor));
     const Outcome built = program.run({"build", "flat.cpp"});
@@ -51,6 +54,22 @@ class OwnPlugins : public ::testing::Test {
     words.insert(words.end(), more.begin(), more.end());
     return program.run(words);
   }
+  // Whether three steps were done with this component.
+  bool used_in_run(const std::string& kind, const std::string& name, const Json& said) const {
+    const Json manifest =
+        read_json(program / (said.at("run").get<std::string>() + "/manifest.json"));
+    bool used = false;
+    for (const Json& plugin : manifest.at("plugins")) {
+      used = used || (plugin.at("kind") == kind && plugin.at("name") == name);
+    }
+    return used && said.at("step") == 3;
+  }
+  // Whether every cell was done by this launcher.
+  bool launched_by(const std::string& name, const Json& said) const {
+    bool done = said.at("cells").size() == 4;
+    for (const Json& cell : said.at("cells")) done = done && cell.at("state") == "done";
+    return done && read_json(program / said.at("plan").get<std::string>()).at("launcher") == name;
+  }
   // Of the named file; fails where it does not exist.
   static std::string hash(const std::string& file) { return sha256_of_file(file); }
   Program program;
@@ -59,32 +78,68 @@ class OwnPlugins : public ::testing::Test {
 TEST_F(OwnPlugins, EachTemplateIsWrittenAsItWasCompiledAndRunsAndConforms) {
   std::size_t seen = 0;
   for (const auto& entry : filesystem::directory_iterator(LATHE_TEMPLATES)) {
-    if (entry.path().extension() != ".cpp") continue;
+    const std::string name = entry.path().stem();  // my_KIND, or its test
+    if (entry.path().extension() != ".cpp" || name.ends_with("_test")) continue;
     ++seen;
-    const std::string name = entry.path().stem();  // my_KIND
     const std::string kind = name.substr(3);
     const Outcome made = program.run({"new", kind, name, "mine"});
     ASSERT_EQ(made.code, 0) << made.error;
-    EXPECT_EQ(made.out, "mine/" + name + ".cpp\nmine/" + name + ".toml\n");
-    EXPECT_EQ(read_file(program / ("mine/" + name + ".cpp")), read_file(entry.path())) << kind;
+    EXPECT_EQ(made.out,
+              "mine/" + name + ".cpp\nmine/" + name + "_test.cpp\nmine/" + name + ".toml\n");
+    for (const char* ending : {".cpp", "_test.cpp"}) {
+      EXPECT_EQ(read_file(program / ("mine/" + name + ending)),
+                read_file(std::string(LATHE_TEMPLATES "/") + name + ending))
+          << kind;
+    }
+    const std::string verb = kind == "launcher" ? "sweep" : "run";
+    EXPECT_TRUE(holds(made.error, "next: lathe test mine/" + name + "_test.cpp && lathe " + verb +
+                                      " mine/" + name + ".toml"))
+        << made.error;
 
-    const Outcome ran = program.run({"run", "mine/" + name + ".toml", "--plugin-path",
+    const Outcome ran = program.run({verb, "mine/" + name + ".toml", "--plugin-path",
                                      LATHE_TEMPLATES, "--json", "-q", "train.steps=3"});
     ASSERT_EQ(ran.code, 0) << kind << ": " << ran.error;
-    EXPECT_EQ(Json::parse(ran.out).at("step"), 3) << kind;
-    const std::string folder = program / Json::parse(ran.out).at("run").get<std::string>();
-    bool used = false;
-    const Json manifest = read_json(folder + "/manifest.json");
-    for (const Json& plugin : manifest.at("plugins")) {
-      used = used || (plugin.at("kind") == kind && plugin.at("name") == name);
-    }
-    EXPECT_TRUE(used) << kind << ": its experiment uses another";
+    const Json said = Json::parse(ran.out);
+    EXPECT_TRUE(kind == "launcher" ? launched_by(name, said) : used_in_run(kind, name, said))
+        << kind << ": its experiment uses another";
+
+    const Outcome tested = program.run({"test", LATHE_TEMPLATES "/" + name + "_test.so",
+                                        "--plugin-path", LATHE_TEMPLATES, "--json"});
+    EXPECT_EQ(tested.code, 0) << kind << ": " << tested.out << tested.error;
+    const Json report = Json::parse(tested.out).at(0);
+    EXPECT_EQ(report.at("name"), name);
+    EXPECT_EQ(report.at("kind"), kind);
+    for (const Json& test : report.at("tests")) EXPECT_EQ(test.at("verdict"), "passed") << test;
 
     const Outcome judged = program.run(
         {"conform", name, "--kind", kind, "--plugin-path", LATHE_TEMPLATES, "--level", "2"});
     EXPECT_EQ(judged.code, 0) << kind << ": " << judged.out << judged.error;
   }
-  EXPECT_GE(seen, 8U);
+  EXPECT_EQ(seen, 11U);
+}
+
+// As a researcher would: one command builds the plugin and its test; a wrong value is told, and a
+// changed plugin is built again before it is tested.
+TEST_F(OwnPlugins, TestBuildsWhatLiesBesideItAndTellsAWrongValue) {
+  ASSERT_EQ(program.run({"new", "schedule", "waves"}).code, 0);
+  const Outcome good = program.run({"test", "waves_test.cpp"});
+  EXPECT_EQ(good.code, 0) << good.out << good.error;
+  EXPECT_TRUE(holds(good.out, "schedule 'waves', by waves_test\n  passed")) << good.out;
+  EXPECT_TRUE(exists(program / "data/lathe/plugins/waves.so"));
+  EXPECT_TRUE(exists(program / "cache/lathe/tests/waves_test.so"));
+  const std::string listed = program.run({"plugins"}).out;
+  EXPECT_FALSE(holds(listed, "waves_test")) << listed;
+
+  std::string source = read_file(program / "waves.cpp");
+  source.replace(source.find("1 + std::cos"), 12, "1 - std::cos");
+  program.write("waves.cpp", source);
+  const Outcome wrong = program.run({"test", "waves_test.cpp", "--junit", "results.xml"});
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_TRUE(holds(wrong.out, "the factor of step 0: 0.2, expected 1 within 1e-12")) << wrong.out;
+  EXPECT_TRUE(holds(read_file(program / "results.xml"), "failures=\"1\""));
+
+  EXPECT_TRUE(holds(program.run({"test", "waves.cpp"}).error, "expected the tests of a plugin"));
+  EXPECT_TRUE(holds(program.run({"test", library_of("waves")}).error, "holds no tests"));
 }
 
 TEST_F(OwnPlugins, NewRefusesWhatItCannotName) {
@@ -232,8 +287,9 @@ TEST_F(OwnPlugins, ARunPinsItsCodeLockedRefusesDriftAndARestartNotesIt) {
   build("0.25");
   const Outcome changed = run({"--folder", "other", "--locked", "first"});
   EXPECT_EQ(changed.code, 1);
-  EXPECT_TRUE(holds(changed.error,
-                    "locked to first, but\n  the schedule 'flat' has changed: pinned " + before))
+  EXPECT_TRUE(
+      holds(changed.error,
+            "E110 locked to first, but\n  the schedule 'flat' has changed: pinned " + before))
       << changed.error;
   EXPECT_TRUE(holds(changed.error, "here " + hash(library()) + " (")) << changed.error;
   EXPECT_FALSE(exists(program / "other/metrics.jsonl"));

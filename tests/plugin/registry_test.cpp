@@ -282,7 +282,8 @@ TEST_F(Plugins, WorldWritablePlacesAreRefused) {
   const std::string place = filesystem::canonical(folder_).string();
   Registry registry({.folders = {folder_}, .user_folders = false});
   EXPECT_EQ(registry.states().at(0).reason,
-            place + " is writable for everyone, so anyone could run code here: chmod o-w " + place);
+            "E111 " + place +
+                " is writable for everyone, so anyone could run code here: chmod o-w " + place);
 }
 
 TEST_F(Plugins, UserFoldersComeFromTheEnvironment) {

@@ -1,0 +1,7 @@
+#include <lathe/study/launcher.h>
+
+namespace lathe {
+
+Launcher::~Launcher() = default;
+
+}  // namespace lathe
