@@ -305,6 +305,31 @@ TEST_F(OwnPlugins, ARunPinsItsCodeLockedRefusesDriftAndARestartNotesIt) {
   expect_restart(program, step);
 }
 
+// Not even the constructors of its statics, which the system runs when it loads a library.
+TEST_F(OwnPlugins, LockedRefusesBeforeAnythingOfAChangedPluginRuns) {
+  build("0.5");
+  ASSERT_EQ(run({"--folder", "first"}).code, 0);
+  program.write("flat.cpp",
+                "#include <cstdio>\n" + flat("0.5") +
+                    "static const int told = std::fclose(std::fopen(\"ran\", \"w\"));\n");
+  ASSERT_EQ(program.run({"build", "flat.cpp"}).code, 0);
+  // Without its sidecar it would have to be asked.
+  filesystem::remove(program / "data/lathe/plugins/flat.lathe.json");
+  filesystem::remove_all(program / "cache");
+  filesystem::remove(program / "ran");
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"--folder", "other", "--locked", "first"},
+        {"--folder", "other", "--locked", "first/manifest.json"}}) {
+    const Outcome refused = run(words);
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_TRUE(holds(refused.error, "E110 locked to first")) << refused.error;
+  }
+  EXPECT_EQ(program.run({"resume", "first", "--locked"}).code, 1);
+  EXPECT_FALSE(exists(program / "ran"));
+  EXPECT_EQ(run({"--folder", "other"}).code, 0);
+  EXPECT_TRUE(exists(program / "ran")) << "it would never have told";
+}
+
 TEST_F(OwnPlugins, LockedRefusesOtherData) {
   const std::vector<std::string> words = {
       "run",          "tiny.toml",     "data=text",         "data.file=a.txt",
