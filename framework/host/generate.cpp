@@ -33,7 +33,7 @@ void declare(po::options_description& options) {
       "order", po::value<std::string>(),
       "of filling in gaps: confidence (usual), entropy, random or left")(
       "rounds", po::value<std::int64_t>(),
-      "passes that fill in a gap; 0 (usual): one token a pass");
+      "passes that fill in a text; 0 (usual): one token a pass");
 }
 
 GenerationOptions options_of(const Arguments& arguments, std::int64_t usual_tokens) {

@@ -23,7 +23,7 @@ struct UnmaskingOptions : Keys {
           one_of({"confidence", "entropy", "random", "left"}));
   std::int64_t rounds =
       key("rounds", 0,
-          "passes in which a gap is filled in, about equally many places in each; places of one "
+          "passes in which a text is filled in, about equally many places in each; places of one "
           "pass do not see each other; 0: one place a pass",
           at_least(0));
 };
