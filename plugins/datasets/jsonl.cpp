@@ -12,14 +12,25 @@
 // A column "answer" (a string or a number) is what a reward checks against; without it the
 // completion or the last message is. Rewards also see every further column of strings or numbers,
 // and "answer" as it stands in the row.
+//
+// Against bias in the training rows: `counterfactual` exchanges words such as he and she, row by
+// row, and `reweight` gives the rows of each group another weight in the loss.
+//
+//   counterfactual = "both"       # each row with such words is followed by its counterpart
+//   reweight = "named"            # or "inverse": the groups weigh equally much
+//   group = "dialect"             # the column that holds the group
+//   group_weights = { north = 1.0, south = 2.5 }
 #include <lathe/base/error.h>
 #include <lathe/data/examples.h>
 #include <lathe/data/jsonl.h>
+#include <lathe/data/mitigation.h>
 #include <lathe/data/text_files.h>
 #include <lathe/plugin/plugin.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -59,6 +70,8 @@ class JsonlDataset final : public Dataset {
     std::string answer = key("answer", "answer", "column of checkable answers");
     std::int64_t longest_line =
         key("longest_line", std::int64_t{1} << 24, "bytes that a line may have", at_least(1));
+    CounterfactualOptions swap{config()};
+    ReweightOptions weigh{config()};
   };
   explicit JsonlDataset(const Config& config) : with_(config) {}
 
@@ -71,6 +84,7 @@ class JsonlDataset final : public Dataset {
     } else {
       read_.push_back(read_rows(input_path(with_.config(), "validation_file", context.folder)));
     }
+    mitigate(context);
     for (std::int64_t i = 0; i < train_rows_; ++i) {
       append_texts(read_[0].content.rows[static_cast<std::size_t>(i)]);
     }
@@ -89,6 +103,9 @@ class JsonlDataset final : public Dataset {
             .push_back(example_of(rows, row, names, *context.tokenizer));
       }
     }
+    for (std::size_t i = 0; i < train_.size(); ++i) {
+      for (float& weight : train_[i].weights) weight *= static_cast<float>(factors_[i]);
+    }
   }
 
   std::int64_t size(Split split) const override {
@@ -102,6 +119,7 @@ class JsonlDataset final : public Dataset {
   std::vector<DataFile> files() const override {
     std::vector<DataFile> all;
     for (const RowsFile& rows : read_) all.push_back(rows.file.file);
+    if (pairs_file_) all.push_back(*pairs_file_);
     return all;
   }
 
@@ -126,11 +144,64 @@ class JsonlDataset final : public Dataset {
     return rows;
   }
 
-  void append_texts(const JsonlRow& row) {
+  static std::vector<std::string_view> texts_of(const JsonlRow& row) {
+    std::vector<std::string_view> texts;
     for (const std::string* text : {&row.text, &row.prompt, &row.completion}) {
-      if (!text->empty()) texts_.push_back(*text);
+      if (!text->empty()) texts.push_back(*text);
     }
-    for (const Message& message : row.messages) texts_.push_back(message.content);
+    for (const Message& message : row.messages) texts.push_back(message.content);
+    return texts;
+  }
+  void append_texts(const JsonlRow& row) {
+    const std::vector<std::string_view> texts = texts_of(row);
+    texts_.insert(texts_.end(), texts.begin(), texts.end());
+  }
+
+  // Exchanges words in the training rows, and finds the factor of each.
+  void mitigate(const DataContext& context) {
+    const Counterfactual counterfactual(with_.swap, context);
+    pairs_file_ = counterfactual.file();
+    std::vector<JsonlRow>& all = read_[0].content.rows;
+    std::vector<JsonlRow> rows;
+    for (std::int64_t i = 0; i < train_rows_; ++i) {
+      JsonlRow& row = all[static_cast<std::size_t>(i)];
+      JsonlRow other = counterfactual.adds() || counterfactual.exchanges(i)
+                           ? exchanged(row, counterfactual.pairs())
+                           : row;
+      const bool differs = texts_of(other) != texts_of(row);
+      if (!differs || counterfactual.adds()) rows.push_back(std::move(row));
+      if (differs) rows.push_back(std::move(other));
+    }
+    const auto held_out = all.begin() + train_rows_;
+    train_rows_ = std::ssize(rows);
+    rows.insert(rows.end(), std::move_iterator(held_out), std::move_iterator(all.end()));
+    all = std::move(rows);
+    std::vector<std::string> groups;
+    for (std::int64_t i = 0; i < train_rows_; ++i) {
+      groups.push_back(group_of(all[static_cast<std::size_t>(i)], counterfactual));
+    }
+    factors_ = group_factors(with_.weigh, groups);
+  }
+
+  static JsonlRow exchanged(JsonlRow row, const WordPairs& pairs) {
+    for (std::string* text : {&row.text, &row.prompt, &row.completion, &row.answer}) {
+      *text = pairs.swapped(*text);
+    }
+    for (Message& message : row.messages) message.content = pairs.swapped(message.content);
+    return row;
+  }
+
+  std::string group_of(const JsonlRow& row, const Counterfactual& counterfactual) const {
+    if (with_.weigh.reweight == "none") return "";
+    if (with_.weigh.group.empty()) return counterfactual.side_of(texts_of(row));
+    const auto found =
+        std::find_if(row.columns.begin(), row.columns.end(),
+                     [&](const auto& column) { return column.first == with_.weigh.group; });
+    if (found == row.columns.end()) {
+      fail(read_[0].file.file.path.string(), ":", row.line, ": the key '", with_.weigh.group,
+           "' is missing, which is to hold the group of the row: a string, \"\" for none");
+    }
+    return found->second;
   }
 
   // All examples name all columns, so that a reward can tell a row without a value from a column
@@ -211,6 +282,8 @@ class JsonlDataset final : public Dataset {
   Options with_;
   std::vector<RowsFile> read_;  // the file, then the validation file
   std::int64_t train_rows_ = 0;
+  std::vector<double> factors_;  // of the weights of each training row
+  std::optional<DataFile> pairs_file_;
   std::vector<std::string_view> texts_;
   std::vector<Example> train_, validation_;
 };

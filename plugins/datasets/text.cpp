@@ -7,12 +7,19 @@
 //
 // Files of a folder follow one another in the order of their names, with the tokenizer's end token
 // between them (none after the last).
+//
+// Against bias in the training text, words such as he and she can be exchanged:
+//
+//   counterfactual = "both"   # the training text is followed by its counterpart, as a file more
+//   counterfactual = "swap"   # or each of its lines is exchanged by chance
 #include <lathe/base/error.h>
 #include <lathe/data/examples.h>
+#include <lathe/data/mitigation.h>
 #include <lathe/data/text_files.h>
 #include <lathe/plugin/plugin.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace lathe {
@@ -49,6 +56,7 @@ class TextDataset final : public Dataset {
     std::string separator =
         key("separator", "end", "what stands between the files of a folder: the end token, nothing",
             one_of({"end", "none"}));
+    CounterfactualOptions swap{config()};
   };
   explicit TextDataset(const Config& config) : with_(config) {}
 
@@ -57,13 +65,12 @@ class TextDataset final : public Dataset {
     for (const TextFile& file : files_) train_.push_back(file.text);
     if (with_.validation_file.empty()) {
       hold_out_end();
-      return;
+    } else {
+      held_out_files_ =
+          read_text_files(input_path(with_.config(), "validation_file", context.folder));
+      for (const TextFile& file : held_out_files_) validation_.push_back(file.text);
     }
-    for (TextFile& file :
-         read_text_files(input_path(with_.config(), "validation_file", context.folder))) {
-      held_out_files_.push_back(std::move(file));
-    }
-    for (const TextFile& file : held_out_files_) validation_.push_back(file.text);
+    exchange(context);
   }
 
   std::vector<std::string_view> texts() const override { return train_; }
@@ -86,10 +93,39 @@ class TextDataset final : public Dataset {
     std::vector<DataFile> all;
     for (const TextFile& file : files_) all.push_back(file.file);
     for (const TextFile& file : held_out_files_) all.push_back(file.file);
+    if (pairs_file_) all.push_back(*pairs_file_);
     return all;
   }
 
  private:
+  // Puts counterparts beside or in place of the training texts.
+  void exchange(const DataContext& context) {
+    const Counterfactual counterfactual(with_.swap, context);
+    pairs_file_ = counterfactual.file();
+    if (!counterfactual.adds() && !counterfactual.exchanges()) return;
+    exchanged_.reserve(train_.size());  // views point into it
+    std::int64_t line = 0;
+    for (const std::string_view text : train_) {
+      exchanged_.push_back(counterfactual.adds() ? counterfactual.pairs().swapped(text)
+                                                 : exchanged_lines(text, counterfactual, line));
+    }
+    if (counterfactual.exchanges()) train_.clear();
+    train_.insert(train_.end(), exchanged_.begin(), exchanged_.end());
+  }
+
+  // Lines are numbered through all texts.
+  static std::string exchanged_lines(std::string_view text, const Counterfactual& counterfactual,
+                                     std::int64_t& line) {
+    std::string result;
+    while (!text.empty()) {
+      const std::string_view one = text.substr(0, std::min(text.find('\n'), text.size() - 1) + 1);
+      text.remove_prefix(one.size());
+      result +=
+          counterfactual.exchanges(line++) ? counterfactual.pairs().swapped(one) : std::string(one);
+    }
+    return result;
+  }
+
   // Cuts the texts, as if they were one, after the training share of their characters.
   void hold_out_end() {
     std::int64_t characters = 0;
@@ -112,7 +148,7 @@ class TextDataset final : public Dataset {
       if (i > 0 && with_.separator == "end") {
         if (tokenizer.end_id() < 0) {
           fail("dataset text: the tokenizer has no end token to put between the ", texts.size(),
-               " files: give it one (specials = true for chars) or set separator = \"none\"");
+               " texts: give it one (specials = true for chars) or set separator = \"none\"");
         }
         stream.push_back(tokenizer.end_id());
       }
@@ -124,6 +160,8 @@ class TextDataset final : public Dataset {
 
   Options with_;
   std::vector<TextFile> files_, held_out_files_;  // what the views below point into
+  std::vector<std::string> exchanged_;            // likewise
+  std::optional<DataFile> pairs_file_;
   std::vector<std::string_view> train_, validation_;
   std::vector<std::int32_t> train_stream_, validation_stream_;
 };

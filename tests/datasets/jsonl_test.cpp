@@ -20,7 +20,9 @@ using Floats = std::vector<float>;
 
 // The dataset of a file with this content, tokenised.
 struct Fixture {
-  Fixture(std::string_view content, const std::string& options, const Tokenizer& tokenizer) {
+  Fixture(std::string_view content, const std::string& options, const Tokenizer& tokenizer,
+          std::string_view word_pairs = "") {
+    write_durably(real_files(), folder / "pairs.txt", word_pairs);
     File file(real_files(), folder / "rows.jsonl", OpenFor::writing);
     file.write(content);
     file.close();
@@ -102,6 +104,74 @@ TEST(JsonlDataset, LearnsTextsWhole) {
   EXPECT_EQ(rows.train(0).weights, (Floats{1, 1, 1, 1}));
   EXPECT_EQ(rows.train(0).prompt, 0);
   EXPECT_EQ(rows.data->example(Split::validation, 0).tokens, (Ints{1, 0, 3}));
+}
+
+// a <-> b, so the counterpart of a row is plain to see; the row "c" has none.
+struct Mitigated : Fixture {
+  explicit Mitigated(const std::string& options)
+      : Fixture(
+            "{\"prompt\":\"a c\",\"completion\":\"b\",\"answer\":\"b\",\"kind\":\"x\"}\n"
+            "{\"prompt\":\"c\",\"completion\":\"c\",\"kind\":\"\"}\n"
+            "{\"prompt\":\"c\",\"completion\":\"a\",\"kind\":\"y\"}\n"
+            "{\"prompt\":\"c\",\"completion\":\"b\",\"kind\":\"x\"}\n"
+            "{\"prompt\":\"b\",\"completion\":\"b\",\"kind\":\"x\"}\n",
+            "validation = 0.2\nword_pairs = \"pairs.txt\"\n" + options, spaced(), "a b\n") {}
+
+  static const CharsTokenizer& spaced() {
+    static const CharsTokenizer tokenizer(U"abc ", true);  // the end token is 4
+    return tokenizer;
+  }
+  // The texts of the training rows, without their end tokens.
+  std::vector<std::string> training() const {
+    std::vector<std::string> rows;
+    for (std::int64_t i = 0; i < data->size(Split::train); ++i) {
+      const Ints tokens = train(i).tokens;
+      rows.push_back(spaced().decode(std::span(tokens).first(tokens.size() - 1)));
+    }
+    return rows;
+  }
+  Floats weights() const {
+    Floats last;
+    for (std::int64_t i = 0; i < data->size(Split::train); ++i) {
+      last.push_back(train(i).weights.back());
+    }
+    return last;
+  }
+};
+
+TEST(JsonlDataset, CounterpartsStandBesideTheirRows) {
+  const Mitigated rows("counterfactual = \"both\"\n");
+  using Rows = std::vector<std::string>;
+  EXPECT_EQ(rows.training(), (Rows{"a cb", "b ca", "cc", "ca", "cb", "cb", "ca"}));
+  EXPECT_EQ(rows.train(1).answer, "a");
+  EXPECT_EQ(rows.train(1).columns[1], (std::pair<std::string, std::string>{"kind", "x"}));
+  // What is held out stays as it is.
+  EXPECT_EQ(rows.data->size(Split::validation), 1);
+  EXPECT_EQ(rows.data->example(Split::validation, 0).tokens, (Ints{1, 1, 4}));
+  EXPECT_EQ(rows.data->texts().size(), 14U);
+  EXPECT_EQ(rows.data->texts()[2], "b c");
+  EXPECT_EQ(rows.data->files().size(), 2U);  // the pairs are data too
+  EXPECT_EQ(Mitigated("").training(), (Rows{"a cb", "cc", "ca", "cb"}));
+  EXPECT_EQ(Mitigated("counterfactual = \"swap\"\nswap_chance = 1.0\n").training(),
+            (Rows{"b ca", "cc", "cb", "ca"}));
+}
+
+TEST(JsonlDataset, RowsWeighByTheirGroup) {
+  // Groups x, none, y, x: 3 rows in 2 groups.
+  const std::string by_column = "group = \"kind\"\nreweight = ";
+  EXPECT_EQ(Mitigated(by_column + "\"inverse\"\n").weights(), (Floats{0.75F, 1, 1.5F, 0.75F}));
+  EXPECT_EQ(Mitigated(by_column + "\"named\"\ngroup_weights = { x = 2.0, y = 0.25 }\n").weights(),
+            (Floats{2, 1, 0.25F, 2}));
+  // By words: "a cb" has both sides, "cc" none, "ca" the first, "cb" the second.
+  EXPECT_EQ(
+      Mitigated("reweight = \"named\"\ngroup_weights = { first = 4, second = 0.5 }\n").weights(),
+      (Floats{1, 1, 4, 0.5F}));
+  const Mitigated rows("group = \"kind\"\nreweight = \"inverse\"\n");
+  EXPECT_EQ(rows.train(0).weights, (Floats{0, 0, 0, 0.75F, 0.75F}));  // the prompt stays at 0
+  EXPECT_EQ(rows.data->example(Split::validation, 0).weights, (Floats{0, 1, 1}));
+  EXPECT_TRUE(error_of([] { Mitigated("group = \"sort\"\nreweight = \"inverse\"\n"); })
+                  .ends_with("rows.jsonl:1: the key 'sort' is missing, which is to hold the group "
+                             "of the row: a string, \"\" for none"));
 }
 
 constexpr std::string_view talk =

@@ -76,7 +76,7 @@ TEST(TextDataset, JoinsFilesWithTheEndToken) {
   const CharsTokenizer endless(U"abc", false);
   context.tokenizer = &endless;
   EXPECT_EQ(error_of([&] { data.tokenise(context); }),
-            "dataset text: the tokenizer has no end token to put between the 2 files: give it one "
+            "dataset text: the tokenizer has no end token to put between the 2 texts: give it one "
             "(specials = true for chars) or set separator = \"none\"");
 }
 
@@ -93,6 +93,25 @@ TEST(TextDataset, ReadsAValidationFile) {
   EXPECT_EQ(ids(data.stream(Split::train)), (Ints{0, 1, 2}));
   EXPECT_EQ(ids(data.stream(Split::validation)), (Ints{2, 1}));
   EXPECT_EQ(data.files().size(), 2u);
+}
+
+TEST(TextDataset, CounterpartsStandBesideOrInPlaceOfTheText) {
+  const TemporaryFolder folder;
+  write(folder / "1.txt", "he\nme\n");
+  write(folder / "2.txt", "she\nhe, she");  // the last 7 of 17 characters are held out
+  const auto texts = [&](const std::string& options) {
+    TextDataset data(parse_toml("file = \"" + folder.path() + "\"\nvalidation = 0.4\n" + options,
+                                "exp.toml"));
+    DataContext context;
+    data.read(context);
+    std::string all;
+    for (const std::string_view text : data.texts()) all += std::string(text) + "|";
+    return all;
+  };
+  EXPECT_EQ(texts("separator = \"none\"\n"), "he\nme\n|she\n|");
+  EXPECT_EQ(texts("counterfactual = \"both\"\n"), "he\nme\n|she\n|she\nme\n|he\n|");
+  EXPECT_EQ(texts("counterfactual = \"swap\"\nswap_chance = 1.0\n"), "she\nme\n|he\n|");
+  EXPECT_EQ(texts("counterfactual = \"swap\"\nswap_chance = 0.0\n"), "he\nme\n|she\n|");
 }
 
 TEST(TextDataset, SaysWhatIsMissing) {
