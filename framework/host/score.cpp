@@ -16,15 +16,14 @@ namespace po = boost::program_options;
 
 void declare(po::options_description& options) {
   declare_trained(options);
+  declare_frame(options);
   options.add_options()("text", po::value<std::vector<std::string>>(),
                         "a text; may be given again")("lines",
                                                       "each line of a file is a text of its own")(
       "jsonl", po::value<std::string>(), "file to write each token to, one line of JSON each")(
       "word-l2r", "hide the rest of a word with each of its tokens (Kauf and Ivanova, 2023)")(
       "stride", po::value<std::int64_t>(),
-      "tokens between two windows of a text that is longer than the context (half of it)")(
-      "frame", po::value<std::string>()->default_value("auto"),
-      "tokens around a text: none, begin, end, both, or auto, as in training");
+      "tokens between two windows of a text that is longer than the context (half of it)");
 }
 
 // What is to be scored: the tokens behind the prompt, which is empty for a plain text.
@@ -79,17 +78,6 @@ std::vector<Text> texts_of(const Arguments& arguments) {
   }
   if (texts.empty()) throw UsageError("there is no text: name a file, or use --text \"...\"");
   return texts;
-}
-
-TextFrame frame_of(const Arguments& arguments, const Trained& trained) {
-  const std::string name = arguments.text("frame");
-  if (name == "auto") return frame_of(trained.experiment, *trained.session.tokenizer);
-  for (const char* known : {"none", "begin", "end", "both"}) {
-    if (name == known) {
-      return {.begin = name == "begin" || name == "both", .end = name == "end" || name == "both"};
-    }
-  }
-  throw UsageError(cat("--frame ", name, ": auto, none, begin, end and both are known"));
 }
 
 // A text as tokens, with what stands around it.

@@ -24,4 +24,22 @@ inline TrainedRequest trained_request(const Arguments& arguments) {
   return request;
 }
 
+// What stands around a text.
+inline void declare_frame(boost::program_options::options_description& options) {
+  options.add_options()("frame",
+                        boost::program_options::value<std::string>()->default_value("auto"),
+                        "tokens around a text: none, begin, end, both, or auto, as in training");
+}
+
+inline TextFrame frame_of(const Arguments& arguments, const Trained& trained) {
+  const std::string name = arguments.text("frame");
+  if (name == "auto") return frame_of(trained.experiment, *trained.session.tokenizer);
+  for (const char* known : {"none", "begin", "end", "both"}) {
+    if (name == known) {
+      return {.begin = name == "begin" || name == "both", .end = name == "end" || name == "both"};
+    }
+  }
+  throw UsageError(cat("--frame ", name, ": auto, none, begin, end and both are known"));
+}
+
 }  // namespace lathe

@@ -16,8 +16,8 @@ class Verbs : public ::testing::Test {
 };
 
 TEST_F(Verbs, EachHasHelpOnStandardOutput) {
-  for (const std::string verb : {"run", "resume", "check", "show", "generate", "score", "plugins",
-                                 "inspect", "new", "build", "tokenizer"}) {
+  for (const std::string verb : {"run", "resume", "check", "show", "generate", "score", "audit",
+                                 "plugins", "inspect", "new", "build", "tokenizer"}) {
     const Outcome outcome = program.run({verb, "--help"});
     EXPECT_EQ(outcome.code, 0) << verb;
     EXPECT_EQ(outcome.out.rfind("usage: lathe " + verb, 0), 0U) << outcome.out;

@@ -1,11 +1,10 @@
 // BERT exactly: weights, logits, losses and gradients of Hugging Face's BertForMaskedLM, recorded
 // in double precision by tests/oracles/record_bert.py. The third row ends in padding.
 #include <gtest/gtest.h>
-#include <lathe/config/toml.h>
 #include <lathe/learn/likelihood.h>
 #include <lathe/text/chars.h>
 
-#include "models/recorded.h"
+#include "models/bert_weights.h"
 #include "run/tiny_session.h"
 
 namespace lathe {
@@ -13,50 +12,7 @@ namespace {
 using testing::doubles;
 using testing::floats;
 using testing::integers;
-constexpr std::int64_t rows = 3, length = 11, vocabulary = 41, layers = 2;
-
-struct Named {
-  std::string ours;
-  std::vector<std::string> theirs;  // joined along the first axis
-};
-
-std::vector<Named> names() {
-  std::vector<Named> all = {{"token_embedding", {"bert.embeddings.word_embeddings.weight"}},
-                            {"position_embedding", {"bert.embeddings.position_embeddings.weight"}},
-                            {"type_embedding", {"bert.embeddings.token_type_embeddings.weight"}},
-                            {"head_bias", {"cls.predictions.bias"}}};
-  const auto both = [&](const std::string& ours, const std::vector<std::string>& theirs) {
-    for (const char* kind : {".weight", ".bias"}) {
-      Named named{ours + kind, {}};
-      for (const std::string& one : theirs) named.theirs.push_back(one + kind);
-      all.push_back(named);
-    }
-  };
-  both("embedding_norm", {"bert.embeddings.LayerNorm"});
-  both("transform", {"cls.predictions.transform.dense"});
-  both("transform_norm", {"cls.predictions.transform.LayerNorm"});
-  for (std::int64_t layer = 0; layer < layers; ++layer) {
-    const std::string ours = cat("block.", layer, ".");
-    const std::string theirs = cat("bert.encoder.layer.", layer, ".");
-    const std::string self = theirs + "attention.self.";
-    both(ours + "qkv", {self + "query", self + "key", self + "value"});
-    both(ours + "projection", {theirs + "attention.output.dense"});
-    both(ours + "attention_norm", {theirs + "attention.output.LayerNorm"});
-    both(ours + "up", {theirs + "intermediate.dense"});
-    both(ours + "down", {theirs + "output.dense"});
-    both(ours + "feed_norm", {theirs + "output.LayerNorm"});
-  }
-  return all;
-}
-
-std::vector<float> joined(const TensorFile& file, const Named& named, const std::string& prefix) {
-  std::vector<float> all;
-  for (const std::string& name : named.theirs) {
-    const std::vector<float> values = floats(file.at(prefix + name));
-    all.insert(all.end(), values.begin(), values.end());
-  }
-  return all;
-}
+constexpr std::int64_t rows = 3, length = 11, vocabulary = testing::bert_vocabulary;
 
 class Bert : public ::testing::TestWithParam<const char*> {
  protected:
@@ -65,25 +21,7 @@ class Bert : public ::testing::TestWithParam<const char*> {
         expected_(open_tensors(LATHE_FIXTURES "/bert/expected.safetensors")),
         mask_(integers(expected_.at("mask"))),
         backend_(registry_.create<Backend>(GetParam(), Config())),
-        model_(registry_.create<Model>(
-            "encoder",
-            parse_toml("style = \"bert\"\nlayers = 2\nheads = 3\nwidth = 24\nhidden = 40",
-                       "bert"))) {
-    model_->build(parameters_, {.vocabulary = vocabulary, .context = 13});
-    parameters_.allocate(backend_, Precision::f32, 0);
-    const TensorFile weights = open_tensors(LATHE_FIXTURES "/bert/model.safetensors");
-    std::size_t used = 0;
-    for (const Named& named : names()) {
-      const std::vector<float> values = joined(weights, named, "");
-      Parameter* parameter = parameters_.find(named.ours);
-      if (parameter == nullptr) throw std::runtime_error("no parameter " + named.ours);
-      EXPECT_EQ(static_cast<std::int64_t>(values.size()), parameter->shape.count()) << named.ours;
-      backend_->upload(parameter->master.view().data, values.data(), values.size() * sizeof(float));
-      used += named.theirs.size();
-    }
-    EXPECT_EQ(weights.entries().size(), used);
-    EXPECT_EQ(parameters_.all().size(), names().size());
-  }
+        model_(testing::load_bert(registry_, backend_, Precision::f32, parameters_)) {}
 
   Tensor hidden(bool with_types) const {
     ModelInput input;
@@ -119,8 +57,8 @@ class Bert : public ::testing::TestWithParam<const char*> {
   TensorFile expected_;
   std::vector<std::int32_t> mask_;
   std::shared_ptr<Backend> backend_;
-  std::unique_ptr<Model> model_;
   Parameters parameters_;
+  std::unique_ptr<Model> model_;
 };
 
 TEST_P(Bert, Logits) {
@@ -183,10 +121,10 @@ TEST_P(Bert, LossesAndGradientsAtSomePlaces) {
 
   tape.backward(loss.sum);
   parameters_.finish_gradients();
-  for (const Named& named : names()) {
+  for (const testing::BertName& named : testing::bert_names()) {
     // A key's bias shifts all scores of a query alike: its gradient is 0, and rounding is not.
     const std::vector<double> gradient = parameters_.find(named.ours)->gradient.values();
-    EXPECT_LE(testing::normwise(gradient, joined(expected_, named, "gradient.")), 1e-5)
+    EXPECT_LE(testing::normwise(gradient, testing::joined(expected_, named, "gradient.")), 1e-5)
         << named.ours;
   }
 }
