@@ -24,7 +24,7 @@ void declare_check(po::options_description&) {}
 int check_experiment(const Arguments& arguments, Registry& registry) {
   const Stages stages = read(arguments, registry);
   const std::string& file = arguments.words[0];
-  const bool sweeps = has_sweep(compose(file, changes(arguments)));
+  const bool sweeps = has_sweep(stages.config);
   const std::size_t cells = sweeps ? make_plan(file, changes(arguments), registry).cells.size() : 0;
   if (arguments.has("json")) {
     const Experiment& first = stages.all.front().experiment;

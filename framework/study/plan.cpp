@@ -148,7 +148,7 @@ void choose_launcher(const Composed& whole, Registry& registry, Plan& plan) {
 }
 }  // namespace
 
-bool has_sweep(const Composed& composed) { return composed.config.has(table); }
+bool has_sweep(const Config& file) { return file.has(table); }
 
 Plan make_plan(const std::filesystem::path& file, const std::vector<std::string>& arguments,
                Registry& registry) {

@@ -63,7 +63,7 @@ struct Plan {
 };
 
 // Whether a file is to be swept at all.
-bool has_sweep(const Composed& composed);
+bool has_sweep(const Config& file);
 
 // Composes and checks every cell; an Error names each that is at fault, with the place. The plugin
 // of the launcher is judged by its options alone.
