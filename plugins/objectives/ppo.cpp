@@ -64,7 +64,7 @@ class Ppo final : public Objective {
         key("whiten_rewards", false, "scale rewards to deviation 1 over a collection");
   };
   explicit Ppo(const Config& config) : with_(config), kl_(with_.kl) {
-    if (with_.kl_in == "loss" && with_.kl_target > 0 && with_.kl == 0) {
+    if (with_.kl_target > 0 && with_.kl == 0) {
       fail(config.where(), ": kl_target adapts kl, which must then begin above 0");
     }
   }
