@@ -1,5 +1,5 @@
-// Lengths of matrix products cut into blocks. Included by gemm_kernel.cpp alone, once per instruction
-// set.
+// Lengths of matrix products cut into blocks. Included by gemm_kernel.cpp alone, once per
+// instruction set.
 #pragma once
 
 #include "vector.h"
