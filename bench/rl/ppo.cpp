@@ -5,8 +5,8 @@
 //
 //   bench_ppo [--collections 200] [--rounds 3]
 #include <lathe/base/error.h>
+#include <lathe/learn/collector.h>
 #include <lathe/learn/components.h>
-#include <lathe/learn/rollouts.h>
 #include <lathe/run/trainer.h>
 
 #include <cstdio>

@@ -1,7 +1,8 @@
 // lathe play: an episode of a trained policy, step by step in the terminal.
 #include <lathe/base/json.h>
 #include <lathe/host/verb.h>
-#include <lathe/learn/rollouts.h>
+#include <lathe/learn/collector.h>
+#include <lathe/learn/text_collector.h>
 #include <lathe/run/manifest.h>
 #include <lathe/run/session.h>
 #include <lathe/run/state_files.h>

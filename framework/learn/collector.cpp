@@ -1,4 +1,4 @@
-#include <lathe/learn/rollouts.h>
+#include <lathe/learn/collector.h>
 
 #include <lathe/base/error.h>
 

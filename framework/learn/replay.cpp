@@ -13,33 +13,29 @@ ReplayFeed::ReplayFeed(const Config& config) : with_(config) {
 }
 
 void ReplayFeed::open(const FeedContext& context) {
-  if (!context.make_environment || context.objective == nullptr) {
-    fail("feed 'replay' acts in an environment: add [environment] use = \"...\"");
-  }
   context_ = context;
   const bool training = context.split == Split::train;
   const std::int64_t rows =
       training ? with_.environments : std::min<std::int64_t>(context.episodes, 16);
-  const auto spaces = context.make_environment(1);
-  if (spaces->observations().kind == Space::Kind::tokens) {
+  actor_.emplace(context, rows, 1, "replay");
+  if (actor_->writes_texts()) {
     if (with_.steps != 1) fail("feed 'replay': texts are remembered whole; set feed.steps = 1");
-    texts_ = std::make_unique<TextCollector>(context, rows, 1);
     text_layout_ = TextLayout(std::max(context.length, context.model->context()));
   } else {
-    collector_ = std::make_unique<Collector>(context, rows);
-    layout_ = TransitionLayout(spaces->observations(), spaces->actions());
+    layout_ = TransitionLayout(actor_->observations(), actor_->actions());
     cutter_ = StepCutter(rows, with_.steps, context.objective->discount());
   }
   if (!training) return;
-  memory_ = ReplayMemory({.capacity = with_.capacity,
-                          .record_bytes = texts_ ? text_layout_.bytes() : layout_.bytes(),
-                          .folder = with_.folder,
-                          .exponent = with_.priority,
-                          .offset = with_.offset});
+  memory_ =
+      ReplayMemory({.capacity = with_.capacity,
+                    .record_bytes = actor_->writes_texts() ? text_layout_.bytes() : layout_.bytes(),
+                    .folder = with_.folder,
+                    .exponent = with_.priority,
+                    .offset = with_.offset});
 }
 
 void ReplayFeed::remember(const Batch& collection) {
-  if (texts_) {
+  if (actor_->writes_texts()) {
     std::vector<std::byte> record(text_layout_.bytes());
     for (std::int64_t row = 0; row < collection.rows; ++row) {
       text_layout_.write(collection, row, record);
@@ -60,8 +56,7 @@ void ReplayFeed::collect() {
   if (with_.random_start && with_.order == "random" && taken < with_.start) {
     rule = {.kind = ActingRule::Kind::epsilon_greedy, .epsilon = 1, .look_ahead = rule.look_ahead};
   }
-  const Batch collection =
-      texts_ ? texts_->collect(rule) : collector_->collect(with_.collect, rule);
+  const Batch collection = actor_->collect(with_.collect, rule);
   remember(collection);
   for (const Metric& metric : collection.metrics) {
     const auto known = std::find_if(metrics_.begin(), metrics_.end(),
@@ -78,7 +73,7 @@ void ReplayFeed::collect() {
 Batch ReplayFeed::of_places(const std::vector<std::int64_t>& places) const {
   std::vector<std::span<const std::byte>> records;
   for (const std::int64_t place : places) records.push_back(memory_.record(place));
-  Batch batch = texts_ ? text_layout_.batch(records) : layout_.batch(records);
+  Batch batch = actor_->writes_texts() ? text_layout_.batch(records) : layout_.batch(records);
   batch.experience.replay_places = places;
   return batch;
 }
@@ -113,18 +108,8 @@ Batch ReplayFeed::next() {
   return of_places(places);
 }
 
-Batch ReplayFeed::evaluation() {
-  Batch batch;
-  batch.prepared = true;
-  batch.experience.rewards = {0};
-  const ActingRule rule = context_.objective->playing();
-  batch.metrics =
-      texts_ ? texts_->play(context_.episodes, rule) : collector_->play(context_.episodes, rule);
-  return batch;
-}
-
 Batch ReplayFeed::batch(std::int64_t number) {
-  if (context_.split == Split::validation) return evaluation();
+  if (context_.split == Split::validation) return actor_->evaluation();
   Batch batch;
   if (with_.order == "once") {
     batch = next();
@@ -154,9 +139,7 @@ void ReplayFeed::observe(const Batch& batch, const Loss& loss) {
   }
 }
 
-std::int64_t ReplayFeed::actions_taken() const {
-  return texts_ ? texts_->actions_taken() : collector_->actions_taken();
-}
+std::int64_t ReplayFeed::actions_taken() const { return actor_->actions_taken(); }
 
 // No metrics wait between two batches: each batch has taken them along.
 void ReplayFeed::save(State& state) const {
@@ -165,10 +148,7 @@ void ReplayFeed::save(State& state) const {
     fill(inner);
     state.put(name, inner);
   };
-  part("collector", [&](State& inner) {
-    if (texts_) texts_->save(inner);
-    if (collector_) collector_->save(inner);
-  });
+  part("collector", [&](State& inner) { actor_->save(inner); });
   part("begun", [&](State& inner) { cutter_.save(inner, layout_); });
   part("memory", [&](State& inner) { memory_.save(inner); });
   state.put("round", round_);
@@ -176,8 +156,7 @@ void ReplayFeed::save(State& state) const {
 }
 
 void ReplayFeed::load(const State& state) {
-  if (texts_) texts_->load(state.part("collector"));
-  if (collector_) collector_->load(state.part("collector"));
+  actor_->load(state.part("collector"));
   cutter_.load(state.part("begun"), layout_);
   memory_.load(state.part("memory"));
   round_ = state.integer("round");

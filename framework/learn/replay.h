@@ -2,13 +2,13 @@
 // n steps, or whole texts.
 #pragma once
 
+#include <lathe/learn/actor.h>
 #include <lathe/learn/replay_memory.h>
-#include <lathe/learn/rollouts.h>
 #include <lathe/learn/text_records.h>
 #include <lathe/learn/transitions.h>
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,12 +70,10 @@ class ReplayFeed final : public Feed {
   Batch drawn(std::int64_t number) const;
   Batch next();
   Batch of_places(const std::vector<std::int64_t>& places) const;
-  Batch evaluation();
 
   Options with_;
   FeedContext context_;
-  std::unique_ptr<Collector> collector_;  // one of the two, as the environment shows
-  std::unique_ptr<TextCollector> texts_;
+  std::optional<Actor> actor_;
   TransitionLayout layout_;
   StepCutter cutter_;
   TextLayout text_layout_;

@@ -1,21 +1,15 @@
 #include <lathe/learn/rollouts.h>
 
 #include <lathe/base/error.h>
+#include <lathe/base/permutation.h>
 
 #include <utility>
 
 namespace lathe {
 
 void RolloutsFeed::open(const FeedContext& context) {
-  if (!context.make_environment || context.objective == nullptr) {
-    fail("feed 'rollouts' acts in an environment: add [environment] use = \"...\"");
-  }
   context_ = context;
-  if (context.make_environment(1)->observations().kind == Space::Kind::tokens) {
-    texts_ = std::make_unique<TextCollector>(context, with_.environments, with_.group);
-  } else {
-    collector_ = std::make_unique<Collector>(context, with_.environments);
-  }
+  actor_.emplace(context, with_.environments, with_.group, "rollouts");
   arena_ = std::make_unique<Arena>(context.parameters->backend());
   if (with_.environments * with_.steps < with_.minibatches) {
     fail("feed 'rollouts': ", with_.environments, " x ", with_.steps, " steps cannot be cut into ",
@@ -25,7 +19,7 @@ void RolloutsFeed::open(const FeedContext& context) {
 
 void RolloutsFeed::collect() {
   const ActingRule rule = context_.objective->acting(actions_taken());
-  collection_ = texts_ ? texts_->collect(rule) : collector_->collect(with_.steps, rule);
+  collection_ = actor_->collect(with_.steps, rule);
   const Arena::Step memory(*arena_, cat("prepare ", collection_.rows, "x", collection_.length));
   const NoGradient silent;
   context_.objective->prepare(collection_, {.model = context_.model,
@@ -39,35 +33,31 @@ void RolloutsFeed::collect() {
   next_ = 0;
 }
 
-// Minibatch k of epoch e holds the places (of texts: the rows) k n / K ... (k + 1) n / K of that
-// epoch's permutation.
-Batch RolloutsFeed::part(std::int64_t number) {
-  const std::int64_t epoch = number / with_.minibatches;
-  const std::int64_t count = texts_ ? collection_.rows : collection_.rows * collection_.length;
-  const std::int64_t k = number % with_.minibatches;
-  const RandomStream order(context_.seed, "minibatches",
-                           static_cast<std::uint64_t>(collections_ * with_.epochs + epoch));
-  std::vector<std::int64_t> chosen;
-  for (std::int64_t i = k * count / with_.minibatches; i < (k + 1) * count / with_.minibatches;
-       ++i) {
-    chosen.push_back(static_cast<std::int64_t>(
-        permuted(order, static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(count))));
+// The permutation of an epoch, numbered through all collections.
+const std::vector<std::uint64_t>& RolloutsFeed::order_of(std::int64_t epoch, std::int64_t count) {
+  if (ordered_ != epoch) {
+    const RandomStream random(context_.seed, "minibatches", static_cast<std::uint64_t>(epoch));
+    order_ = permutation(random, static_cast<std::uint64_t>(count));
+    ordered_ = epoch;
   }
-  return texts_ ? select_rows(collection_, chosen) : select_places(collection_, chosen);
+  return order_;
 }
 
-Batch RolloutsFeed::evaluation() {
-  Batch batch;
-  batch.prepared = true;
-  batch.experience.rewards = {0};
-  const ActingRule rule = context_.objective->playing();
-  batch.metrics =
-      texts_ ? texts_->play(context_.episodes, rule) : collector_->play(context_.episodes, rule);
-  return batch;
+// Minibatch k of an epoch holds the places (of texts: the rows) k n / K ... (k + 1) n / K of its
+// permutation.
+Batch RolloutsFeed::part(std::int64_t number) {
+  const bool texts = actor_->writes_texts();
+  const std::int64_t count = texts ? collection_.rows : collection_.rows * collection_.length;
+  const std::int64_t k = number % with_.minibatches;
+  const std::vector<std::uint64_t>& order =
+      order_of(collections_ * with_.epochs + number / with_.minibatches, count);
+  const std::vector<std::int64_t> chosen(order.begin() + k * count / with_.minibatches,
+                                         order.begin() + (k + 1) * count / with_.minibatches);
+  return texts ? select_rows(collection_, chosen) : select_places(collection_, chosen);
 }
 
 Batch RolloutsFeed::batch(std::int64_t) {
-  if (context_.split == Split::validation) return evaluation();
+  if (context_.split == Split::validation) return actor_->evaluation();
   const std::int64_t parts = with_.epochs * with_.minibatches;
   if (collections_ == 0 || next_ == parts) collect();
   Batch batch = with_.minibatches == 1 ? collection_ : part(next_);
@@ -81,14 +71,11 @@ void RolloutsFeed::observe(const Batch&, const Loss& loss) {
   if (loss.stop) next_ = with_.epochs * with_.minibatches;
 }
 
-std::int64_t RolloutsFeed::actions_taken() const {
-  return texts_ ? texts_->actions_taken() : collector_->actions_taken();
-}
+std::int64_t RolloutsFeed::actions_taken() const { return actor_->actions_taken(); }
 
 void RolloutsFeed::save(State& state) const {
   State collector;
-  if (texts_) texts_->save(collector);
-  if (collector_) collector_->save(collector);
+  actor_->save(collector);
   state.put("collector", collector);
   state.put("collections", collections_);
   state.put("next", next_);
@@ -98,8 +85,7 @@ void RolloutsFeed::save(State& state) const {
 }
 
 void RolloutsFeed::load(const State& state) {
-  if (texts_) texts_->load(state.part("collector"));
-  if (collector_) collector_->load(state.part("collector"));
+  actor_->load(state.part("collector"));
   collections_ = state.integer("collections");
   next_ = state.integer("next");
   collection_ = load_batch(state.part("collection"));

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <lathe/base/error.h>
+#include <lathe/base/permutation.h>
 #include <lathe/base/random.h>
 
 #include <algorithm>
@@ -92,14 +93,18 @@ TEST(RandomStream, NormalHasItsMomentsAndTails) {
 TEST(Permuted, IsOneToOne) {
   for (const std::uint64_t count : {1u, 2u, 3u, 4u, 5u, 7u, 16u, 17u, 100u, 1000u, 4097u}) {
     const RandomStream stream(3, "shuffle", count);
+    const std::vector<std::uint64_t> whole = permutation(stream, count);
+    ASSERT_EQ(whole.size(), count);
     std::vector<bool> seen(count);
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::uint64_t to = permuted(stream, i, count);
       ASSERT_LT(to, count);
       ASSERT_FALSE(seen[to]) << count << " " << i;
+      ASSERT_EQ(whole[i], to) << count << " " << i;
       seen[to] = true;
     }
   }
+  EXPECT_TRUE(permutation(RandomStream(3, "x"), 0).empty());
   EXPECT_THROW(permuted(RandomStream(), 3, 3), Error);
   EXPECT_THROW(permuted(RandomStream(), 0, 0), Error);
   const std::uint64_t huge = ~std::uint64_t{0};

@@ -1,8 +1,10 @@
 // Collections of an environment whose every number is known beforehand: rows, ends, the true last
 // observations; minibatches of them, and a feed that goes on from a checkpoint.
 #include <gtest/gtest.h>
+#include <lathe/learn/collector.h>
 #include <lathe/learn/episodes.h>
-#include <lathe/learn/rollouts.h>
+#include <lathe/learn/experience.h>
+#include <lathe/learn/text_collector.h>
 
 #include <algorithm>
 #include <map>
