@@ -35,6 +35,7 @@ void add(std::vector<Metric>& metrics, const char* name, double value) {
 
 Collector::Collector(const FeedContext& context, std::int64_t rows)
     : context_(context),
+      random_(context.seed, context.stream),
       rows_(rows),
       environment_(context.make_environment(rows)),
       observations_(environment_->observations()),
@@ -80,7 +81,7 @@ std::vector<float> Collector::logits(const Observations& seen, std::int64_t rows
 // Draws from N(mean, deviation^2) in each number. The environment clips; the policy does not.
 void Collector::choose_moves(const std::vector<float>& means) {
   const std::vector<float> deviations = context_.model->deviations().floats();
-  const RandomStream random(context_.seed, context_.stream, static_cast<std::uint64_t>(steps_));
+  const RandomStream random = random_.at(static_cast<std::uint64_t>(steps_));
   const std::int64_t width = actions_space_.size;
   for (std::int64_t row = 0; row < rows_; ++row) {
     double log_density = 0;
@@ -106,7 +107,7 @@ void Collector::act(const ActingRule& rule) {
     }
     return;
   }
-  const RandomStream random(context_.seed, context_.stream, static_cast<std::uint64_t>(steps_));
+  const RandomStream random = random_.at(static_cast<std::uint64_t>(steps_));
   const std::size_t width = index(actions_space_.size);
   for (std::size_t row = 0; row < index(rows_); ++row) {
     const ActionChoice choice =

@@ -1,6 +1,7 @@
 // Collects steps of an environment whose every observation stands for itself.
 #pragma once
 
+#include <lathe/base/random.h>
 #include <lathe/learn/feed.h>
 
 #include <cstdint>
@@ -45,7 +46,8 @@ class Collector {
   void note_end(std::int64_t row, std::vector<Metric>& metrics);
 
   FeedContext context_;
-  std::int64_t rows_;  // E
+  RandomStream random_;  // of the actions: at the number of steps taken
+  std::int64_t rows_;    // E
   std::unique_ptr<Environment> environment_;
   Space observations_;
   Space actions_space_;

@@ -139,6 +139,12 @@ void binary_of(Binary op, const View& a, const View& b, const View& y) {
       return binary_loop<T>(a, b, y, [](float l, float r) { return l - r; });
     case Binary::multiply:
       return binary_loop<T>(a, b, y, [](float l, float r) { return l * r; });
+    case Binary::maximum:
+      return binary_loop<T>(a, b, y, [](float l, float r) { return apply(Binary::maximum, l, r); });
+    case Binary::minimum:
+      return binary_loop<T>(a, b, y, [](float l, float r) { return apply(Binary::minimum, l, r); });
+    case Binary::less:
+      return binary_loop<T>(a, b, y, [](float l, float r) { return apply(Binary::less, l, r); });
     default:
       return binary_loop<T>(a, b, y, [op](float l, float r) { return apply(op, l, r); });
   }

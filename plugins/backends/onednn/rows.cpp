@@ -35,12 +35,13 @@ void reduce_of(Reduce op, const View& x, const View& y) {
   const std::int64_t step =
       inner.rank() == 0 ? 0 : inner_strides[static_cast<std::size_t>(inner.rank() - 1)];
   const std::int64_t grain = std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(count, 1));
+  const bool dense = y.is_dense();
   parallel_for(y.count(), grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t place = begin; place < end; ++place) {
       const T* from = x.as<T>() + offset_of(y.shape, x.strides, place);
       double total = op == Reduce::sum ? 0 : -std::numeric_limits<double>::infinity();
       for (std::int64_t row = 0; row < count; row += width) {
-        const T* line = from + offset_of(inner, inner_strides, row);
+        const T* line = row == 0 ? from : from + offset_of(inner, inner_strides, row);
         for (std::int64_t i = 0; i < width; ++i) {
           const double value = static_cast<double>(to_float(line[i * step]));
           if (op == Reduce::sum) {
@@ -50,7 +51,8 @@ void reduce_of(Reduce op, const View& x, const View& y) {
           }
         }
       }
-      y.as<T>()[offset_of(y.shape, y.strides, place)] = from_float<T>(static_cast<float>(total));
+      y.as<T>()[dense ? place : offset_of(y.shape, y.strides, place)] =
+          from_float<T>(static_cast<float>(total));
     }
   });
 }
