@@ -1,0 +1,97 @@
+// The backend "cuda": one NVIDIA GPU. Matrix products go to cuBLASLt, everything else to the kernels
+// of this folder: one .cu file for each family of ops, with the kernels above the ops that launch
+// them. What the kernels do not take (odd strides of a coarse op) falls back to the composed ops.
+//
+// All ops run on one stream, in the order of the calls; only download and synchronise wait. Every
+// sum has a fixed order, whatever the device does first.
+#pragma once
+
+#include <lathe/config/keys.h>
+#include <lathe/tensor/backend.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "runtime.h"
+
+namespace lathe {
+
+class CudaBackend final : public Backend {
+ public:
+  static constexpr const char* provides[] = {"f32 precision", "bf16 precision"};
+  struct Options : Keys {
+    int device = key("device", 0, "number of the GPU, from 0", at_least(0));
+  };
+  explicit CudaBackend(const Config& config);
+  ~CudaBackend() override;
+
+  // memory.cpp
+  std::string device() const override;
+  bool supports(DType type) const override { return type != DType::f64; }
+  std::size_t alignment() const override { return 256; }
+  bool host_memory() const override { return false; }
+  void* allocate(std::size_t bytes) override;
+  void release(void* data, std::size_t bytes) override;
+  void upload(void* to, const void* host, std::size_t bytes) override;
+  void download(void* host, const void* from, std::size_t bytes) override;
+  void synchronise() override;
+  std::size_t peak_bytes() const { return peak_; }  // most that was allocated at a time
+
+  // elementwise.cu
+  void copy(const View& from, const View& to) override;
+  void fill(const View& to, double value) override;
+  void unary(Unary op, const View& x, const View& y) override;
+  void binary(Binary op, const View& a, const View& b, const View& y) override;
+  void where(const View& condition, const View& a, const View& b, const View& y) override;
+  void dropout(const View& x, float probability, const RandomStream& random,
+               const Target& y) override;
+
+  // rows.cu
+  void reduce(Reduce op, const View& x, const View& y) override;
+  void softmax(const View& x, const View& y) override;
+  void softmax_gradient(const View& y, const View& dy, const Target& dx) override;
+
+  // tables.cu
+  void gather(const View& table, const View& index, const View& y) override;
+  void scatter_add(const View& rows, const View& index, const View& table) override;
+
+  // linear.cpp
+  void matmul(const View& a, const View& b, const Target& y) override;
+
+ private:
+  // Device memory for as long as an op needs it; not initialised.
+  class Space {
+   public:
+    Space(CudaBackend& backend, std::size_t bytes) : backend_(backend), bytes_(bytes) {
+      data_ = bytes == 0 ? nullptr : backend.take(bytes);
+    }
+    ~Space() {
+      if (data_ != nullptr) backend_.release(data_, bytes_);
+    }
+    Space(const Space&) = delete;
+    Space& operator=(const Space&) = delete;
+
+    template <class T>
+    T* as() const {
+      return static_cast<T*>(data_);
+    }
+
+   private:
+    CudaBackend& backend_;
+    std::size_t bytes_;
+    void* data_ = nullptr;
+  };
+
+  void* take(std::size_t bytes);
+  [[noreturn]] void out_of_memory(std::size_t bytes) const;
+  void raise_finding();
+
+  Options with_;
+  cuda::Stream stream_ = nullptr;
+  cuda::Finding* finding_ = nullptr;
+  std::size_t held_ = 0;
+  std::size_t peak_ = 0;
+};
+
+}  // namespace lathe

@@ -1,0 +1,160 @@
+// runtime.h on the emulator.
+#include "runtime.h"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <map>
+#include <memory>
+
+#include <lathe/base/error.h>
+
+#include "memory.h"
+
+namespace lathe::cuda {
+namespace {
+constexpr std::size_t pool_bytes = std::size_t{8} << 30;  // of addresses; pages come when touched
+constexpr std::size_t red_zone = 256;
+constexpr int red = 0xA7;
+
+// One region of addresses, cut up in order; blocks that were given back are used again for requests
+// of the same size.
+class Pool {
+ public:
+  Pool() {
+    void* region = mmap(nullptr, pool_bytes, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (region == MAP_FAILED) fail("the emulator found no addresses for device memory");
+    base_ = static_cast<std::byte*>(region);
+  }
+
+  void open() {
+    if (openings_++ == 0) protect(PROT_READ | PROT_WRITE);
+  }
+  void close() {
+    if (--openings_ == 0) protect(PROT_NONE);
+  }
+
+  void* take(std::size_t bytes) {
+    const std::size_t size = (bytes + 255) / 256 * 256 + red_zone;
+    if (size > free_) return nullptr;
+    std::byte* block = nullptr;
+    const auto found = unused_.find(size);
+    if (found != unused_.end()) {
+      block = found->second;
+      unused_.erase(found);
+    } else {
+      if (used_ + size > pool_bytes) return nullptr;
+      block = base_ + used_;
+      used_ += size;
+    }
+    blocks_[block] = {bytes, size};
+    free_ -= size;
+    const emulated::Opened opened;
+    std::memset(block, 0xff, bytes);  // no number
+    std::memset(block + bytes, red, size - bytes);
+    return block;
+  }
+
+  void give(void* data) {
+    const auto found = blocks_.find(static_cast<std::byte*>(data));
+    if (found == blocks_.end()) fail("the emulator was given back what it never gave");
+    const auto [bytes, size] = found->second;
+    {
+      const emulated::Opened opened;
+      for (std::size_t i = bytes; i < size; ++i) {
+        if (found->first[i] == std::byte{red}) continue;
+        fail("a kernel wrote ", i - bytes, " bytes behind a block of ", bytes, " bytes");
+      }
+    }
+    unused_.emplace(size, found->first);
+    free_ += size;
+    blocks_.erase(found);
+  }
+
+  std::size_t free_bytes() const { return free_; }
+  void set_free(std::size_t bytes) { free_ = bytes; }
+  std::size_t blocks() const { return blocks_.size(); }
+
+ private:
+  void protect(int how) {
+    if (mprotect(base_, std::max<std::size_t>(used_, 4096), how) != 0) {
+      fail("the emulator could not protect device memory");
+    }
+  }
+
+  struct Sizes {
+    std::size_t bytes, size;
+  };
+  std::byte* base_ = nullptr;
+  std::size_t used_ = 0;
+  std::size_t free_ = pool_bytes;
+  int openings_ = 0;
+  std::map<std::byte*, Sizes> blocks_;
+  std::multimap<std::size_t, std::byte*> unused_;
+};
+
+Pool& pool() {
+  static Pool pool;
+  return pool;
+}
+}  // namespace
+
+namespace emulated {
+Opened::Opened() { pool().open(); }
+Opened::~Opened() { pool().close(); }
+void set_free_bytes(long long bytes) { pool().set_free(static_cast<std::size_t>(bytes)); }
+long long blocks_in_use() { return static_cast<long long>(pool().blocks()); }
+}  // namespace emulated
+
+std::vector<DeviceFacts> devices() {
+  return {{.name = "emulated",
+           .major = 9,
+           .minor = 0,
+           .multiprocessors = 4,
+           .memory = pool_bytes,
+           .driver = 13000,
+           .runtime = 13000}};
+}
+void use_device(int device) {
+  if (device != 0) fail("the emulator has one device, asked for ", device);
+}
+
+Stream make_stream() { return nullptr; }
+void drop_stream(Stream) {}
+void wait(Stream) {}
+
+MemoryFacts memory() { return {.free = pool().free_bytes(), .total = pool_bytes}; }
+void* take(std::size_t bytes, Stream) { return pool().take(bytes); }
+void give(void* data, Stream) { pool().give(data); }
+void trim(Stream) {}
+
+void copy_to_device(void* to, const void* host, std::size_t bytes, Stream) {
+  const emulated::Opened opened;
+  std::memcpy(to, host, bytes);
+}
+void copy_to_host(void* host, const void* from, std::size_t bytes, Stream) {
+  const emulated::Opened opened;
+  std::memcpy(host, from, bytes);
+}
+void copy_on_device(void* to, const void* from, std::size_t bytes, Stream) {
+  const emulated::Opened opened;
+  std::memmove(to, from, bytes);
+}
+void set_bytes(void* to, int value, std::size_t bytes, Stream) {
+  const emulated::Opened opened;
+  std::memset(to, value, bytes);
+}
+
+Finding* make_finding() { return std::make_unique<Finding>().release(); }
+void drop_finding(Finding* finding) { std::unique_ptr<Finding>{finding}.reset(); }
+
+void check_grid(const Grid& grid, const char* kernel) {
+  constexpr std::int64_t most_x = (std::int64_t{1} << 31) - 1;
+  if (grid.x > most_x || grid.y > 65535 || grid.z > 65535) {
+    fail("kernel ", kernel, ": a grid of ", grid.x, " x ", grid.y, " x ", grid.z,
+         " blocks is too large");
+  }
+}
+
+}  // namespace lathe::cuda
