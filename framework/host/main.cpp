@@ -15,9 +15,9 @@ namespace {
 namespace po = boost::program_options;
 
 const Verb* const verbs[] = {
-    &run_verb,   &resume_verb, &sweep_verb, &check_verb,   &show_verb,     &generate_verb,
-    &score_verb, &audit_verb,  &play_verb,  &plugins_verb, &inspect_verb,  &sidecar_verb,
-    &new_verb,   &build_verb,  &test_verb,  &conform_verb, &tokenizer_verb};
+    &run_verb,   &resume_verb, &sweep_verb, &check_verb,   &show_verb,      &generate_verb,
+    &score_verb, &audit_verb,  &play_verb,  &plugins_verb, &inspect_verb,   &sidecar_verb,
+    &new_verb,   &build_verb,  &test_verb,  &conform_verb, &tokenizer_verb, &doctor_verb};
 
 const Verb* find_verb(std::string_view name) {
   const auto found = std::find_if(std::begin(verbs), std::end(verbs),

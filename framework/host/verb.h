@@ -44,7 +44,7 @@ struct Verb {
 
 extern const Verb run_verb, resume_verb, sweep_verb, check_verb, show_verb, generate_verb,
     score_verb, audit_verb, play_verb, plugins_verb, inspect_verb, sidecar_verb, conform_verb,
-    new_verb, build_verb, test_verb, tokenizer_verb;
+    new_verb, build_verb, test_verb, tokenizer_verb, doctor_verb;
 
 // Where plugins are searched for: --plugin-path and the folders beside the framework's library.
 PluginPlaces plugin_places(const Arguments& arguments);

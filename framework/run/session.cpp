@@ -36,6 +36,26 @@ std::unique_ptr<Kind> Session::make(const char* table) const {
   return registry_.create<Kind>(experiment_.plugin_of(table), experiment_.table(table));
 }
 
+// A backend that this machine lacks: the message says which others it has.
+std::unique_ptr<Backend> Session::make_backend() const {
+  try {
+    return make<Backend>("backend");
+  } catch (const Unavailable& reason) {
+    std::string others;
+    for (const std::string& name : registry_.names("backend")) {
+      if (name == experiment_.plugin_of("backend")) continue;
+      try {
+        registry_.create<Backend>(name, Config());
+        others += (others.empty() ? "" : ", ") + name;
+      } catch (const Error&) {  // it would not do either
+      }
+    }
+    if (others.empty()) throw;
+    throw Unavailable(cat(reason.what(), ". Backends that work on this machine: ", others,
+                          " (backend=NAME on the command line); `lathe doctor` says more"));
+  }
+}
+
 Session::Session(const Experiment& experiment, Registry& registry, const SessionRequest& request)
     : train(experiment.table("train")),
       asynchronous(experiment.table("asynchronous")),
@@ -46,7 +66,7 @@ Session::Session(const Experiment& experiment, Registry& registry, const Session
       registry_(registry),
       work_folder_(request.work_folder) {
   set_threads(train.threads);
-  backend = make<Backend>("backend");
+  backend = make_backend();
   if (experiment.uses("data") || !experiment.uses("environment")) {
     if (request.data) {
       read_data(request);
@@ -226,7 +246,7 @@ void Session::open_objective(Objective& opened, const Model& of, const Parameter
 
 WorkerParts Session::make_worker(std::int64_t number, bool own_backend) const {
   WorkerParts parts;
-  parts.copy = fresh_model(own_backend ? std::shared_ptr(make<Backend>("backend")) : backend);
+  parts.copy = fresh_model(own_backend ? std::shared_ptr(make_backend()) : backend);
   parts.copy->take(parameters);
   parts.objective = make<Objective>("objective");
   open_objective(*parts.objective, *parts.copy->model, parts.copy->parameters);

@@ -77,6 +77,7 @@ struct Session {
   std::unique_ptr<Feed> open_feed(FeedContext context) const;
   template <class Kind>
   std::unique_ptr<Kind> make(const char* table) const;
+  std::unique_ptr<Backend> make_backend() const;
 
   const Experiment& experiment_;
   Registry& registry_;

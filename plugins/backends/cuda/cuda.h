@@ -1,6 +1,7 @@
-// The backend "cuda": one NVIDIA GPU. Matrix products go to cuBLASLt, everything else to the kernels
-// of this folder: one .cu file for each family of ops, with the kernels above the ops that launch
-// them. What the kernels do not take (odd strides of a coarse op) falls back to the composed ops.
+// The backend "cuda": one NVIDIA GPU. Matrix products go to cuBLASLt, everything else to the
+// kernels of this folder: one .cu file for each family of ops, with the kernels above the ops that
+// launch them. What the kernels do not take (odd strides of a coarse op) falls back to the composed
+// ops.
 //
 // All ops run on one stream, in the order of the calls; only download and synchronise wait. Every
 // sum has a fixed order, whatever the device does first.
@@ -17,11 +18,37 @@
 
 namespace lathe {
 
+namespace cuda {
+enum class Place : int;
+class ProductChoices;
+struct Product;
+struct ProductOperands;
+}  // namespace cuda
+
 class CudaBackend final : public Backend {
  public:
   static constexpr const char* provides[] = {"f32 precision", "bf16 precision"};
   struct Options : Keys {
     int device = key("device", 0, "number of the GPU, from 0", at_least(0));
+    std::string matmul = key("matmul", "f32",
+                             "products of f32 matrices in f32, or with operands rounded to TF32 "
+                             "(10 bits of fraction) on the tensor cores",
+                             one_of({"f32", "tf32"}));
+    bool deterministic =
+        key("deterministic", false,
+            "the same bits from run to run: matrix products take the library's first algorithm "
+            "instead of the one that was fastest when it was first used");
+    std::string fuse = key("fuse", "measured",
+                           "bias, residual and activation of a linear layer inside of the product, "
+                           "or after it; measured: whichever is faster",
+                           one_of({"measured", "always", "never"}));
+    std::string bias = key("bias", "f32",
+                           "of a bf16 layer: kept in f32 and added after the product, or rounded "
+                           "to bf16, which lets it be fused",
+                           one_of({"f32", "bf16"}));
+    std::string rounding = key("rounding", "nearest",
+                               "of f32 weights to the bf16 weights that a bf16 model computes with",
+                               one_of({"nearest", "stochastic"}));
   };
   explicit CudaBackend(const Config& config);
   ~CudaBackend() override;
@@ -56,8 +83,29 @@ class CudaBackend final : public Backend {
   void gather(const View& table, const View& index, const View& y) override;
   void scatter_add(const View& rows, const View& index, const View& table) override;
 
+  void embedding(const EmbeddingArguments& arguments) override;
+  void embedding_gradient(const EmbeddingGradients& arguments) override;
+
   // linear.cpp
   void matmul(const View& a, const View& b, const Target& y) override;
+  void linear(const LinearArguments& arguments) override;
+  void linear_gradient(const LinearGradients& arguments) override;
+
+  // norm.cu
+  void norm(const NormArguments& arguments) override;
+  void norm_gradient(const NormGradients& arguments) override;
+
+  // layers.cu
+  void rotary(const RotaryArguments& arguments) override;
+  void swiglu(const View& x, const View& y) override;
+  void swiglu_gradient(const View& x, const View& dy, const Target& dx) override;
+
+  // optimizer.cu
+  void adamw(const OptimizerArguments& arguments) override;
+  void sgd(const OptimizerArguments& arguments) override;
+  void lion(const OptimizerArguments& arguments) override;
+  double sum_of_squares(const View& x) override;
+  void interpolate(const View& from, double amount, const View& to) override;
 
  private:
   // Device memory for as long as an op needs it; not initialised.
@@ -83,6 +131,18 @@ class CudaBackend final : public Backend {
     void* data_ = nullptr;
   };
 
+  void take_rows(const View& table, const View& index, cuda::Place place, const View& second,
+                 const View& second_index, const View& y);
+  void add_rows(const View& rows, const View& index, cuda::Place place, const View& token,
+                const View& table);
+
+  bool run_product(cuda::Product& product, const cuda::ProductOperands& operands);
+  void multiply(const View& a, const View& b, const Target& y);
+  void multiply_dense(const View& a, const View& b, const Target& y);
+  bool fused_linear(const LinearArguments& arguments);
+  void unfused_linear(const LinearArguments& arguments);
+  bool fusing_pays(const LinearArguments& arguments);
+
   void* take(std::size_t bytes);
   [[noreturn]] void out_of_memory(std::size_t bytes) const;
   void raise_finding();
@@ -90,6 +150,7 @@ class CudaBackend final : public Backend {
   Options with_;
   cuda::Stream stream_ = nullptr;
   cuda::Finding* finding_ = nullptr;
+  std::unique_ptr<cuda::ProductChoices> products_;
   std::size_t held_ = 0;
   std::size_t peak_ = 0;
 };

@@ -48,7 +48,8 @@ struct Map {
   LATHE_DEVICE void one(std::int64_t number) const {
     const auto places = walk.places(number);
     float values[inputs];
-    for (int input = 0; input < inputs; ++input) values[input] = to_float(x[input][places.at[input]]);
+    for (int input = 0; input < inputs; ++input)
+      values[input] = to_float(x[input][places.at[input]]);
     y[places.at[inputs]] = from_float<T>(f(values));
   }
 
@@ -94,7 +95,8 @@ void map(Stream stream, const F& f, const std::array<const View*, inputs>& x, co
   for (std::size_t i = 0; i < inputs; ++i) {
     aligned = aligned && (is_aligned(x[i]->data) || !kernel.walk.dense(static_cast<int>(i)));
   }
-  kernel.packed = kernel.walk.rank == 1 && kernel.walk.flat() && kernel.walk.dense(inputs) && aligned;
+  kernel.packed =
+      kernel.walk.rank == 1 && kernel.walk.flat() && kernel.walk.dense(inputs) && aligned;
   const int each = kernel.packed ? pack_of<T> : 1;
   launch({blocks_for(kernel.walk.count, map_threads * each)}, 0, stream, kernel);
 }
@@ -155,9 +157,8 @@ struct Fill {
 
 template <class T>
 void fill_with(Stream stream, const View& to, T value) {
-  const Fill<T> kernel{.walk = walk_of<1>(to.shape, {&to.strides}),
-                       .value = value,
-                       .to = static_cast<T*>(to.data)};
+  const Fill<T> kernel{
+      .walk = walk_of<1>(to.shape, {&to.strides}), .value = value, .to = static_cast<T*>(to.data)};
   launch({blocks_for(kernel.walk.count, map_threads)}, 0, stream, kernel);
 }
 
@@ -230,8 +231,7 @@ void CudaBackend::fill(const View& to, double value) {
     case DType::f32:
       return fill_with(stream_, to, std::bit_cast<std::uint32_t>(static_cast<float>(value)));
     case DType::i32:
-      return fill_with(stream_, to,
-                       std::bit_cast<std::uint32_t>(static_cast<std::int32_t>(value)));
+      return fill_with(stream_, to, std::bit_cast<std::uint32_t>(static_cast<std::int32_t>(value)));
     case DType::bf16:
       return fill_with(stream_, to, bf16(static_cast<float>(value)).bits);
     case DType::f64:
@@ -241,9 +241,8 @@ void CudaBackend::fill(const View& to, double value) {
 
 void CudaBackend::unary(Unary op, const View& x, const View& y) {
   const Range range("unary");
-  with_floating(y.dtype, [&]<class T>(std::type_identity<T>) {
-    map<T, 1>(stream_, UnaryOf{op}, {&x}, y);
-  });
+  with_floating(y.dtype,
+                [&]<class T>(std::type_identity<T>) { map<T, 1>(stream_, UnaryOf{op}, {&x}, y); });
 }
 
 void CudaBackend::binary(Binary op, const View& a, const View& b, const View& y) {

@@ -5,6 +5,7 @@
 
 #include "cuda.h"
 #include "findings.h"
+#include "product_choices.h"
 
 namespace lathe {
 
@@ -12,9 +13,12 @@ CudaBackend::CudaBackend(const Config& config) : with_(config) {
   cuda::use_device(with_.device);
   stream_ = cuda::make_stream();
   finding_ = cuda::make_finding();
+  products_ = std::make_unique<cuda::ProductChoices>(cuda::open_product_library(with_.device),
+                                                     !with_.deterministic, cuda::cache_folder());
 }
 
 CudaBackend::~CudaBackend() {
+  products_.reset();
   cuda::drop_finding(finding_);
   cuda::drop_stream(stream_);
 }

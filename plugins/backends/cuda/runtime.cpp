@@ -34,14 +34,15 @@ int count_devices() {
     int driver = 0;
     cudaDriverGetVersion(&driver);
     if (driver == 0) {
-      fail("no NVIDIA driver (libcuda.so.1) was found: install the driver, or choose another "
-           "backend");
+      throw Unavailable("no NVIDIA driver (libcuda.so.1) was found");
     }
-    fail("the NVIDIA driver is too old: it has CUDA ", driver / 1000, ".", driver % 1000 / 10,
-         ", this plugin was built with ", CUDART_VERSION / 1000, ".", CUDART_VERSION % 1000 / 10);
+    throw Unavailable(cat("the NVIDIA driver is too old: it has CUDA ", driver / 1000, ".",
+                          driver % 1000 / 10, ", this plugin was built with ",
+                          CUDART_VERSION / 1000, ".", CUDART_VERSION % 1000 / 10,
+                          "; install a newer driver"));
   }
   if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
-    fail("no NVIDIA GPU: the driver sees none (is CUDA_VISIBLE_DEVICES set?)");
+    throw Unavailable("the NVIDIA driver sees no GPU (is CUDA_VISIBLE_DEVICES set?)");
   }
   check(error, "looking for devices");
   return count;
@@ -76,8 +77,8 @@ void use_device(int device) {
   }
   const DeviceFacts& facts = all[static_cast<std::size_t>(device)];
   if (facts.major < 8) {
-    fail(facts.name, " has compute capability ", facts.major, ".", facts.minor,
-         "; 8.0 (Ampere) or newer is needed");
+    throw Unavailable(cat(facts.name, " has compute capability ", facts.major, ".", facts.minor,
+                          "; 8.0 (Ampere) or newer is needed"));
   }
   check(cudaSetDevice(device), "choosing the device");
 }

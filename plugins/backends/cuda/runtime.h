@@ -67,6 +67,7 @@ struct Grid {
   std::int64_t z = 1;
 };
 inline constexpr std::size_t usual_shared_bytes = 48 * 1024;
+inline constexpr std::size_t most_shared_bytes = 163 * 1024;  // of a block, compute capability 8.0
 
 void check_grid(const Grid& grid, const char* kernel);
 void allow_shared_bytes(const void* entry, std::size_t bytes);

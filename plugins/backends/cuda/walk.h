@@ -2,7 +2,7 @@
 // element to its place in each view.
 #pragma once
 
-#include <device/block.h>
+#include <device/qualifiers.h>
 #include <lathe/tensor/shape.h>
 
 #include <array>

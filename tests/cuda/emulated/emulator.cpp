@@ -1,8 +1,10 @@
 // Blocks of a grid, run one after the other on the CPU: each thread is a fiber that runs until it
 // waits for others or ends.
+#undef _FORTIFY_SOURCE  // its longjmp knows one stack only
 #include <device/block.h>
 #include <device/launch.h>
 #include <device/range.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -23,8 +25,12 @@ constexpr std::size_t stack_bytes = 64 * 1024;
 
 enum class State : std::uint8_t { ready, at_barrier, at_warp_barrier, ended };
 
+// A ucontext begins a fiber on its stack; from then on _setjmp and _longjmp switch, which ask
+// nothing of the system.
 struct Fiber {
   ucontext_t context{};
+  jmp_buf place{};
+  bool begun = false;
   std::vector<std::byte> stack = std::vector<std::byte>(stack_bytes);
   State state = State::ended;
   const Block* block = nullptr;
@@ -40,20 +46,22 @@ class Team {
   void wait(int thread, State state);
   Fiber& fiber(int thread) { return fibers_[static_cast<std::size_t>(thread)]; }
   WarpWord* words(int warp, int which) {
-    return words_.data() + (static_cast<std::size_t>(warp) * 2 + static_cast<std::size_t>(which)) *
-                               warp_size;
+    return words_.data() +
+           (static_cast<std::size_t>(warp) * 2 + static_cast<std::size_t>(which)) * warp_size;
   }
   std::byte* shared() { return shared_.data(); }
 
  private:
   static void begin_fiber(unsigned low, unsigned high);
   void start(int thread);
+  void go_on(int thread);
   bool release(const char* kernel);
 
   std::deque<Fiber> fibers_;  // a context must not move
   std::vector<WarpWord> words_;
   std::vector<std::byte> shared_;
-  ucontext_t scheduler_{};
+  ucontext_t scheduler_context_{};
+  jmp_buf scheduler_{};
   const std::function<void(const Block&)>* body_ = nullptr;
   std::exception_ptr error_;
   int current_ = 0;
@@ -101,11 +109,22 @@ void Team::begin_fiber(unsigned low, unsigned high) {
 void Team::wait(int thread, State state) {
   Fiber& waiting = fiber(thread);
   waiting.state = state;
-  swapcontext(&waiting.context, &scheduler_);
+  if (_setjmp(waiting.place) == 0) _longjmp(scheduler_, 1);
+}
+
+// Runs a fiber until it waits.
+void Team::go_on(int thread) {
+  current_ = thread;
+  Fiber& fiber = this->fiber(thread);
+  if (_setjmp(scheduler_) != 0) return;
+  if (fiber.begun) _longjmp(fiber.place, 1);
+  fiber.begun = true;
+  swapcontext(&scheduler_context_, &fiber.context);
 }
 
 void Team::start(int thread) {
   Fiber& fresh = fiber(thread);
+  fresh.begun = false;
   getcontext(&fresh.context);
   fresh.context.uc_stack.ss_sp = fresh.stack.data();
   fresh.context.uc_stack.ss_size = fresh.stack.size();
@@ -174,8 +193,7 @@ void Team::run_block(const Block::Place& place, int threads, std::size_t shared_
   do {
     for (const int thread : order) {
       if (fiber(thread).state != State::ready) continue;
-      current_ = thread;
-      swapcontext(&scheduler_, &fiber(thread).context);
+      go_on(thread);
       if (error_) {
         for (int other = 0; other < threads_; ++other) start(other);
         std::rethrow_exception(std::exchange(error_, nullptr));

@@ -5,11 +5,10 @@
 // same source also runs on the emulator of the tests, which replaces this folder of headers.
 #pragma once
 
+#include <device/qualifiers.h>
+
 #include <cstddef>
 #include <cstdint>
-
-#define LATHE_DEVICE __device__ __forceinline__
-#define LATHE_HOST_DEVICE __host__ __device__ __forceinline__
 
 namespace lathe::cuda {
 

@@ -1,6 +1,8 @@
-// class Block of the emulator: what plugins/backends/cuda/device/block.h is on a GPU. Each thread of
-// a block is a fiber; barriers and warp operations switch between them.
+// class Block of the emulator: what plugins/backends/cuda/device/block.h is on a GPU. Each thread
+// of a block is a fiber; barriers and warp operations switch between them.
 #pragma once
+
+#include <device/qualifiers.h>
 
 #include <bit>
 #include <cstddef>
@@ -9,9 +11,6 @@
 #include <type_traits>
 
 #include <lathe/tensor/dtype.h>
-
-#define LATHE_DEVICE inline
-#define LATHE_HOST_DEVICE inline
 
 namespace lathe::cuda {
 
