@@ -86,6 +86,15 @@ TEST_F(Components, AProbeThatDiesIsAStateAndTheHostLives) {
 }
 
 // docs/plugins/ is made by `lathe plugins --markdown docs/plugins`.
+// A page without what this machine could not build: the backend cuda needs nvcc.
+std::string without_unbuilt(std::string page) {
+  if (exists(LATHE_PLUGINS "/cuda.so")) return page;
+  const std::size_t begin = page.find("## cuda\n");
+  if (begin == page.npos) return page;
+  const std::size_t end = page.find("\n## ", begin);
+  return page.erase(begin, end == page.npos ? page.npos : end + 1 - begin);
+}
+
 TEST_F(Components, TheReferencePagesAreCurrent) {
   const Outcome outcome = program.run({"plugins", "--markdown", "pages"});
   ASSERT_EQ(outcome.code, 0) << outcome.error;
@@ -95,7 +104,7 @@ TEST_F(Components, TheReferencePagesAreCurrent) {
   for (const std::string& page : pages) {
     const std::string made = read_file(program / ("pages/" + page));
     const std::string committed = std::string(LATHE_SOURCE "/docs/plugins/") + page;
-    EXPECT_TRUE(exists(committed) && read_file(committed) == made)
+    EXPECT_TRUE(exists(committed) && without_unbuilt(read_file(committed)) == made)
         << page << " is stale: lathe plugins --markdown docs/plugins";
   }
   const std::string dataset = read_file(program / "pages/dataset.md");
