@@ -14,6 +14,7 @@ namespace lathe::testing {
 
 class FencedBackend final : public Backend {
  public:
+  static constexpr const char* provides[] = {"f32 precision", "bf16 precision"};
   // The plugin that does the work, before the first of these is made.
   static inline std::unique_ptr<Backend> under;
   static inline std::uint64_t calls = 0;  // of ops, by all of these
