@@ -143,17 +143,20 @@ Registry& registry() {
 }
 
 Experiment gpt2_experiment(const Gpt2Setup& setup, Registry& registry) {
-  std::vector<std::string> arguments = {
-      cat("train.batch=", setup.batch), cat("train.length=", setup.length),
-      "train.precision=" + setup.precision,
-      std::string("backend.use=") + (setup.timed ? "timed" : "onednn")};
+  std::vector<std::string> arguments = {cat("train.batch=", setup.batch),
+                                        cat("train.length=", setup.length),
+                                        "train.precision=" + setup.precision,
+                                        "backend.use=" + (setup.timed ? "timed" : setup.backend)};
   if (setup.masked) {
     for (const char* argument : {"model.use=encoder", "+model.layers=12", "+model.heads=12",
                                  "+model.width=768", "objective.use=masked"}) {
       arguments.emplace_back(argument);
     }
   }
-  if (!setup.timed) arguments.push_back("backend.matmul=" + setup.matmul);
+  if (!setup.timed && setup.backend == "onednn") {
+    arguments.push_back("backend.matmul=" + setup.matmul);
+  }
+  if (setup.deterministic) arguments.emplace_back("backend.deterministic=true");
   return Experiment(LATHE_SOURCE "/bench/model/gpt2.toml", arguments, registry);
 }
 

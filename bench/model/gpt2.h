@@ -15,6 +15,8 @@ struct Gpt2Setup {
   std::int64_t batch = 4;     // B
   std::int64_t length = 256;  // T
   std::string precision = "f32";
+  std::string backend = "onednn";
+  bool deterministic = false;  // of backend cuda
   std::string matmul = "own";  // of backend onednn
   bool timed = false;          // take the time of every op
   bool masked = false;         // an encoder of the same size, by the objective "masked" (joint)

@@ -23,14 +23,16 @@ struct Tested {
   const char* name;
   const char* options;
 };
-// Linear layers with their epilogue inside of the product and after it.
+// Linear layers with their epilogue inside of the product and after it; the head in several chunks.
 constexpr Tested tested[] = {{"fused", "fuse = 'always'\ndeterministic = true"},
-                             {"apart", "fuse = 'never'\ndeterministic = true"}};
+                             {"apart", "fuse = 'never'\ndeterministic = true"},
+                             {"chunks", "head_rows = 64\ndeterministic = true"}};
 
 Backend& backend(std::size_t which) {
   static CudaBackend fused(parse_toml(tested[0].options, "contract_test"));
   static CudaBackend apart(parse_toml(tested[1].options, "contract_test"));
-  return which == 0 ? fused : apart;
+  static CudaBackend chunks(parse_toml(tested[2].options, "contract_test"));
+  return which == 0 ? fused : which == 1 ? apart : chunks;
 }
 
 using Parameter = std::tuple<std::size_t, Op>;
@@ -53,6 +55,9 @@ std::vector<Parameter> parameters() {
   std::vector<Parameter> list;
   for (const Op op : all_ops()) list.emplace_back(0, op);
   list.emplace_back(1, Op::linear);
+  for (const Op op : {Op::head_loss, Op::head_tokens, Op::head_tokens_gradient}) {
+    list.emplace_back(2, op);
+  }
   return list;
 }
 

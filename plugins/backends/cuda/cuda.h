@@ -20,6 +20,7 @@ namespace lathe {
 
 namespace cuda {
 enum class Place : int;
+class CudnnAttention;
 class ProductChoices;
 struct Product;
 struct ProductOperands;
@@ -34,10 +35,11 @@ class CudaBackend final : public Backend {
                              "products of f32 matrices in f32, or with operands rounded to TF32 "
                              "(10 bits of fraction) on the tensor cores",
                              one_of({"f32", "tf32"}));
-    bool deterministic =
-        key("deterministic", false,
-            "the same bits from run to run: matrix products take the library's first algorithm "
-            "instead of the one that was fastest when it was first used");
+    bool deterministic = key(
+        "deterministic", false,
+        "the same bits from run to run: matrix products take the library's first algorithm "
+        "instead of the one that was fastest when it was first used, and cuDNN's attention goes "
+        "backward in a fixed order, with a workspace of 2 B H T S bytes");
     std::string fuse = key("fuse", "measured",
                            "bias, residual and activation of a linear layer inside of the product, "
                            "or after it; measured: whichever is faster",
@@ -49,6 +51,13 @@ class CudaBackend final : public Backend {
     std::string rounding = key("rounding", "nearest",
                                "of f32 weights to the bf16 weights that a bf16 model computes with",
                                one_of({"nearest", "stochastic"}));
+    std::string attention =
+        key("attention", "auto",
+            "by the kernels of this plugin, or by cuDNN where the case suits it; "
+            "auto: by cuDNN where it is installed",
+            one_of({"auto", "cudnn", "own"}));
+    std::int64_t head_rows =
+        key("head_rows", 8192, "rows of logits that the LM head holds at a time", at_least(1));
   };
   explicit CudaBackend(const Config& config);
   ~CudaBackend() override;
@@ -85,6 +94,16 @@ class CudaBackend final : public Backend {
 
   void embedding(const EmbeddingArguments& arguments) override;
   void embedding_gradient(const EmbeddingGradients& arguments) override;
+
+  // attention.cu, attention_gradient.cu
+  void attention(const AttentionArguments& arguments) override;
+  void attention_gradient(const AttentionGradients& arguments) override;
+  void kv_append(const View& x, const View& position, const View& cache) override;
+
+  // head.cu
+  void head_loss(const HeadLossArguments& arguments) override;
+  void head_tokens(const HeadTokensArguments& arguments) override;
+  void head_tokens_gradient(const HeadTokensGradients& arguments) override;
 
   // linear.cpp
   void matmul(const View& a, const View& b, const Target& y) override;
@@ -142,6 +161,12 @@ class CudaBackend final : public Backend {
   bool fused_linear(const LinearArguments& arguments);
   void unfused_linear(const LinearArguments& arguments);
   bool fusing_pays(const LinearArguments& arguments);
+  // attention_cudnn.cpp; false: not a case for cuDNN
+  bool attention_by_cudnn(const AttentionArguments& arguments);
+  bool attention_by_cudnn(const AttentionGradients& arguments);
+  template <class Run>
+  void over_head(const View& x, const View& weight, const View& targets, const Target& dx,
+                 const Target& dweight, const Run& run);
 
   void* take(std::size_t bytes);
   [[noreturn]] void out_of_memory(std::size_t bytes) const;
@@ -151,6 +176,7 @@ class CudaBackend final : public Backend {
   cuda::Stream stream_ = nullptr;
   cuda::Finding* finding_ = nullptr;
   std::unique_ptr<cuda::ProductChoices> products_;
+  std::unique_ptr<cuda::CudnnAttention> cudnn_;
   std::size_t held_ = 0;
   std::size_t peak_ = 0;
 };

@@ -4,7 +4,7 @@
 
 namespace lathe::cuda {
 
-enum class Place : int { gather = 1, scatter_add, token, position };
+enum class Place : int { gather = 1, scatter_add, token, position, cache };
 
 inline const char* name_of(Place place) {
   switch (place) {
@@ -16,6 +16,8 @@ inline const char* name_of(Place place) {
       return "embedding, tokens";
     case Place::position:
       return "embedding, positions";
+    case Place::cache:
+      return "kv_append";
   }
   return "?";
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "attention_cudnn.h"
 #include "cuda.h"
 #include "findings.h"
 #include "product_choices.h"
@@ -15,9 +16,11 @@ CudaBackend::CudaBackend(const Config& config) : with_(config) {
   finding_ = cuda::make_finding();
   products_ = std::make_unique<cuda::ProductChoices>(cuda::open_product_library(with_.device),
                                                      !with_.deterministic, cuda::cache_folder());
+  cudnn_ = cuda::open_cudnn(with_.attention, stream_, with_.deterministic);
 }
 
 CudaBackend::~CudaBackend() {
+  cudnn_.reset();
   products_.reset();
   cuda::drop_finding(finding_);
   cuda::drop_stream(stream_);

@@ -87,8 +87,8 @@ class Block {
     return before;
   }
 
-  // The fragments of the GPU's m16n8k16, gathered from all lanes: A and B are put together as
-  // matrices, and each lane takes its four elements of the product.
+  // The fragments of the GPU's m16n8k16: a lane gathers from others its two rows of A and its two
+  // columns of B.
   void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) const {
     struct Fragments {
       std::uint32_t a[4], b[2];
@@ -97,26 +97,25 @@ class Block {
     std::memcpy(mine.a, a, sizeof mine.a);
     std::memcpy(mine.b, b, sizeof mine.b);
     const emulated::WarpWord* words = exchanged(mine);
-    float left[16][16], right[16][8];
-    for (int other = 0; other < warp_size; ++other) {
-      const auto fragments = word_of<Fragments>(words[other]);
-      const int group = other / 4;
-      const int pair = other % 4 * 2;
+    float rows[2][16], columns[2][16];
+    for (int pair = 0; pair < 4; ++pair) {
+      const auto left = word_of<Fragments>(words[lane() / 4 * 4 + pair]);
       for (int part = 0; part < 4; ++part) {
-        float* row = left[group + part % 2 * 8];
-        const int column = pair + part / 2 * 8;
-        row[column] = half(fragments.a[part], 0);
-        row[column + 1] = half(fragments.a[part], 1);
+        float* to = rows[part % 2] + 2 * pair + part / 2 * 8;
+        to[0] = half(left.a[part], 0);
+        to[1] = half(left.a[part], 1);
       }
-      for (int part = 0; part < 2; ++part) {
-        right[pair + part * 8][group] = half(fragments.b[part], 0);
-        right[pair + part * 8 + 1][group] = half(fragments.b[part], 1);
+      for (int which = 0; which < 2; ++which) {
+        const auto right = word_of<Fragments>(words[(lane() % 4 * 2 + which) * 4 + pair]);
+        for (int part = 0; part < 2; ++part) {
+          float* to = columns[which] + 2 * pair + part * 8;
+          to[0] = half(right.b[part], 0);
+          to[1] = half(right.b[part], 1);
+        }
       }
     }
     for (int part = 0; part < 4; ++part) {
-      const int row = lane() / 4 + part / 2 * 8;
-      const int column = lane() % 4 * 2 + part % 2;
-      for (int k = 0; k < 16; ++k) d[part] += left[row][k] * right[k][column];
+      for (int k = 0; k < 16; ++k) d[part] += rows[part / 2][k] * columns[part % 2][k];
     }
   }
 
