@@ -1,9 +1,11 @@
 // lathe check, lathe show: an experiment file without running it.
 #include <lathe/base/json.h>
+#include <lathe/config/compose.h>
 #include <lathe/host/verb.h>
 #include <lathe/run/stages.h>
 #include <lathe/study/plan.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace lathe {
@@ -21,12 +23,12 @@ Stages read(const Arguments& arguments, Registry& registry) {
 
 void declare_check(po::options_description&) {}
 
-int check_experiment(const Arguments& arguments, Registry& registry) {
-  const Stages stages = read(arguments, registry);
-  const std::string& file = arguments.words[0];
+void check_experiment(const std::string& file, const std::vector<std::string>& changes, bool json,
+                      Registry& registry) {
+  const Stages stages = read_stages(file, changes, registry);
   const bool sweeps = has_sweep(stages.config);
-  const std::size_t cells = sweeps ? make_plan(file, changes(arguments), registry).cells.size() : 0;
-  if (arguments.has("json")) {
+  const std::size_t cells = sweeps ? make_plan(file, changes, registry).cells.size() : 0;
+  if (json) {
     const Experiment& first = stages.all.front().experiment;
     Json line = {{"files", first.files()},
                  {"variant", first.variant()},
@@ -42,6 +44,34 @@ int check_experiment(const Arguments& arguments, Registry& registry) {
                 stages.identity.substr(0, 8).c_str(),
                 sweeps ? cat("; a sweep of ", cells, " cells").c_str() : "");
   }
+}
+
+// One process for many files: most of the time of a check is the start of the program. A file that
+// chooses plugin files would choose for the others too.
+void demand_common_plugins(const std::string& file, const std::vector<std::string>& changes) {
+  const auto own = compose(file, changes).config.find("plugins");
+  if (own) fail(own->where(), ": a file with [plugins] of its own is checked alone");
+}
+
+int check_experiments(const Arguments& arguments, Registry& registry) {
+  arguments.word(0, "experiment file");
+  const auto is_change = [](const std::string& word) {
+    return word.find_first_of("@~+") == 0 ||
+           (!word.ends_with(".toml") && word.find('=') != std::string::npos);
+  };
+  const auto begin = arguments.words.begin();
+  const auto end = std::find_if(begin + 1, arguments.words.end(), is_change);
+  const std::vector<std::string> changes(end, arguments.words.end());
+  std::string faults;
+  for (auto file = begin; file != end; ++file) {
+    try {
+      if (end - begin > 1) demand_common_plugins(*file, changes);
+      check_experiment(*file, changes, arguments.has("json"), registry);
+    } catch (const Error& error) {
+      faults += cat(faults.empty() ? "" : "\n", error.what());
+    }
+  }
+  if (!faults.empty()) throw Error(faults);
   return exit_done;
 }
 
@@ -63,8 +93,8 @@ int show(const Arguments& arguments, Registry& registry) {
 }
 }  // namespace
 
-const Verb check_verb{"check", "FILE [key=value ...]", "check every key of an experiment file",
-                      declare_check, check_experiment};
+const Verb check_verb{"check", "FILE ... [key=value ...]", "check every key of experiment files",
+                      declare_check, check_experiments};
 const Verb show_verb{"show", "FILE [key=value ...]", "print the resolved experiment", declare_show,
                      show};
 

@@ -49,6 +49,23 @@ TEST_F(Verbs, WrongUsageIsTwo) {
   EXPECT_EQ(program.run({"--version"}).out, "lathe 0.1.0\n");
 }
 
+TEST_F(Verbs, CheckTakesSeveralFilesAndGoesOnBehindAFault) {
+  program.write("bad.toml", tiny + std::string("[schedule]\nwarmpu = 8\n"));
+  program.write("own.toml", tiny + std::string("[plugins]\nsort = 'sort.so'\n"));
+  program.write("last.toml", tiny);
+  const Outcome outcome =
+      program.run({"check", "tiny.toml", "bad.toml", "own.toml", "last.toml", "train.steps=3"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(holds(outcome.out, "tiny.toml: every key is known and in range"));
+  EXPECT_TRUE(holds(outcome.out, "last.toml: every key is known and in range"));
+  EXPECT_FALSE(holds(outcome.out, "bad.toml"));
+  EXPECT_TRUE(holds(outcome.error, "bad.toml")) << outcome.error;
+  EXPECT_TRUE(holds(outcome.error, "a file with [plugins] of its own is checked alone"))
+      << outcome.error;
+  // The changes are of all files: the identity is that of each alone.
+  EXPECT_TRUE(holds(outcome.out, program.run({"check", "last.toml", "train.steps=3"}).out));
+}
+
 TEST_F(Verbs, CheckListsEveryFaultWithItsPlace) {
   const Outcome good = program.run({"check", "tiny.toml"});
   EXPECT_EQ(good.code, 0);
