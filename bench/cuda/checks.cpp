@@ -26,9 +26,8 @@ std::vector<double> losses_of(const std::string& backend, const std::string& pre
 
 Finding summed_up(const std::string& group, const std::string& name,
                   const std::vector<std::string>& failures, double seconds) {
-  Finding finding{.group = group, .name = name, .passed = failures.empty()};
-  finding.value = seconds;
-  finding.unit = "s";
+  Finding finding{
+      .group = group, .name = name, .passed = failures.empty(), .value = seconds, .unit = "s"};
   if (!failures.empty()) {
     finding.note = cat(failures.size(), " failures, the first: ", failures.front());
   }

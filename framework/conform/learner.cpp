@@ -25,6 +25,13 @@ World control_world() {
   return world;
 }
 
+World counted_world() {
+  World world = control_world();
+  world.name = "counted states";
+  world.fit.observations = Space::discrete(5);
+  return world;
+}
+
 Learner::Learner(std::shared_ptr<Backend> on, std::unique_ptr<Model> of, const World& built_for,
                  Precision precision, std::uint64_t seed)
     : backend(std::move(on)), model(std::move(of)), world(built_for) {

@@ -80,6 +80,13 @@ void gradients(Trial& trial) {
   }
 }
 
+// An objective of the environment itself, such as dynamic programming, has nothing to count.
+void skip_without_batch(Trial& trial) {
+  if (provides(trial, "loss apart from the batch")) {
+    trial.skip("it says that its loss does not look at the batch");
+  }
+}
+
 // What does not count must not pull: another target in its place changes no bit.
 void unweighted(Trial& trial) {
   for (const Setting& setting : taken(trial, trial.options())) {
@@ -101,6 +108,7 @@ void unweighted(Trial& trial) {
 
 // Nothing counts: no gradient at all, and no number that is not finite.
 void nothing_counts(Trial& trial) {
+  skip_without_batch(trial);
   for (const Setting& setting : taken(trial, trial.options())) {
     Attempt attempt(trial, trial.options(), setting);
     Batch batch = attempt.batch;
@@ -122,6 +130,7 @@ void nothing_counts(Trial& trial) {
 
 // The loop adds up micro-batches and divides once: so the parts must give the whole.
 void adds_up(Trial& trial) {
+  skip_without_batch(trial);
   for (const Setting& setting : taken(trial, trial.options())) {
     Attempt attempt(trial, trial.options(), setting);
     const Loss whole = attempt.loss(attempt.batch);

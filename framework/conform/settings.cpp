@@ -33,6 +33,15 @@ class Stage final : public Environment {
   void save(State&) const override {}
   void load(const State&) override {}
 
+  // Of counted states: each action goes on to another one, or, one time in four, to the end.
+  std::vector<Transition> transitions(std::int32_t state, std::int32_t action) const override {
+    const Space& seen = world_.fit.observations;
+    if (seen.kind != Space::Kind::discrete) return {};
+    const auto next = static_cast<std::int32_t>((state + action + 1) % seen.size);
+    return {{0.75, next, 0.5 * state - action, false}, {0.25, next, 1, true}};
+  }
+  std::vector<Transition> beginnings() const override { return {{0.5, 0, 0}, {0.5, 1, 0}}; }
+
  private:
   const World& world_;
 };
@@ -83,23 +92,28 @@ void add_experience(Batch& batch, const RandomStream& random) {
   for (std::int64_t row = 0; row < batch.rows; ++row) lived.groups.push_back(row / 2);
 }
 
-// Three numbers are seen; an episode ends in the middle of row 0, one is cut off in row 1, and
-// nobody knows yet what follows the ends of the other rows.
-Setting control_setting() {
-  Setting setting{"control", control_world(), true, {}};
+// Three numbers are seen, or one of five states; an episode ends in the middle of row 0, one is cut
+// off in row 1, and nobody knows yet what follows the ends of the other rows.
+Setting acting_setting(const World& world) {
+  Setting setting{world.name, world, true, {}};
   Batch& batch = setting.batch;
   batch.rows = 4;
   batch.length = 5;
   const RandomStream random(33, "conform/control");
   add_experience(batch, random);
   Experience& lived = batch.experience;
-  lived.width = 3;
+  const Space& seen = world.fit.observations;
+  const bool counted = seen.kind == Space::Kind::discrete;
+  const auto state = [&](std::uint64_t index) {
+    return static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(seen.size), index));
+  };
+  lived.width = counted ? 0 : seen.size;
   for (std::uint64_t n = 0; n < 20; ++n) {
-    batch.tokens.push_back(0);
+    batch.tokens.push_back(counted ? state(500 + n) : 0);
     batch.targets.push_back(static_cast<std::int32_t>(random.below(4, 100 + n)));
     batch.weights.push_back(1);
     batch.positions.push_back(static_cast<std::int32_t>(n % 5));
-    for (std::uint64_t i = 0; i < 3; ++i) {
+    for (std::uint64_t i = 0; !counted && i < 3; ++i) {
       lived.observations.push_back(number(random, 500 + 3 * n + i));
     }
   }
@@ -107,7 +121,8 @@ Setting control_setting() {
   lived.terminated[2] = 1;
   lived.truncated[7] = 1;
   lived.open_places = {4, 7, 9, 14, 19};
-  for (std::uint64_t i = 0; i < 15; ++i) {
+  for (std::uint64_t i = 0; counted && i < 5; ++i) lived.open_states.push_back(state(700 + i));
+  for (std::uint64_t i = 0; !counted && i < 15; ++i) {
     lived.open_observations.push_back(number(random, 700 + i));
   }
   lived.open_actions = {0, 1, 2, 3, 0};
@@ -144,7 +159,8 @@ std::vector<Setting> settings_of(const Trial& trial) {
   const bool on_policy = std::any_of(needs.begin(), needs.end(),
                                      [](std::string_view word) { return word == "environment"; });
   if (!on_policy) add_feeds(trial, settings);
-  settings.push_back(control_setting());
+  settings.push_back(acting_setting(control_world()));
+  settings.push_back(acting_setting(counted_world()));
   settings.push_back(written_setting());
   return settings;
 }

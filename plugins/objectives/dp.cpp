@@ -39,6 +39,7 @@ namespace lathe {
 class DynamicProgramming final : public Objective {
  public:
   static constexpr const char* needs[] = {"environment"};
+  static constexpr const char* provides[] = {"semi-gradient", "loss apart from the batch"};
   struct Options : Keys {
     std::string method = key("method", "value_iteration", "what a step does: see above",
                              one_of({"value_iteration", "policy_iteration"}));
