@@ -1,4 +1,5 @@
-// What a feed promises.
+// What a feed promises: here, one of data.
+#include <lathe/conform/feed_acting.h>
 #include <lathe/conform/suite.h>
 #include <lathe/conform/world.h>
 #include <lathe/learn/feed.h>
@@ -13,12 +14,6 @@ namespace lathe::conform {
 namespace {
 constexpr std::int64_t examples_count = 29;
 
-bool acts(const Trial& trial) {
-  const auto needs = trial.descriptor().needs;
-  return std::any_of(needs.begin(), needs.end(),
-                     [](std::string_view word) { return word == "environment"; });
-}
-
 // A feed opened on examples in memory.
 struct Opened {
   Examples examples;
@@ -29,7 +24,7 @@ struct Opened {
          std::uint64_t seed = 7)
       : examples(RandomStream(41, "conform/feed"), examples_count),
         feed(trial.make<Feed>(options)) {
-    if (acts(trial)) trial.skip("it acts in an environment: see the test of its objective");
+    if (feed_acts(trial)) trial.skip("it acts in an environment");
     trial.phase("opening it");
     feed->open({.dataset = &examples,
                 .tokenizer = &tokenizer,
@@ -182,14 +177,16 @@ void resumes(Trial& trial) {
 }  // namespace
 
 Suite feed_suite() {
-  return {.kind = "feed",
-          .fitting = {},
-          .exercise = exercise,
-          .tests = {{"batches", 1, "every array fits, every value is in range", batches},
-                    {"pure", 2, "a batch depends on its number alone", pure},
-                    {"resumes", 2, "it goes on from what it saved", resumes},
-                    {"whole", 3, "a pass counts everything once, whatever the batch", whole},
-                    {"epoch", 3, "an epoch shows each example once", epoch}}};
+  Suite suite = {.kind = "feed",
+                 .fitting = {},
+                 .exercise = exercise,
+                 .tests = {{"batches", 1, "every array fits, every value is in range", batches},
+                           {"pure", 2, "a batch depends on its number alone", pure},
+                           {"resumes", 2, "it goes on from what it saved", resumes},
+                           {"whole", 3, "a pass counts everything once, whatever the batch", whole},
+                           {"epoch", 3, "an epoch shows each example once", epoch}}};
+  for (Test& test : acting_feed_tests()) suite.tests.push_back(std::move(test));
+  return suite;
 }
 
 }  // namespace lathe::conform

@@ -12,7 +12,11 @@ namespace lathe::conform {
 
 Digest& Digest::add(const Batch& batch) {
   add(batch.rows).add(batch.length).add(batch.tokens).add(batch.targets).add(batch.weights);
-  return add(batch.positions).add(batch.segments).add(batch.examples);
+  add(batch.positions).add(batch.segments).add(batch.examples);
+  const Experience& lived = batch.experience;
+  add(lived.rewards).add(lived.discounts).add(lived.terminated).add(lived.truncated);
+  add(lived.observations).add(lived.behaviour).add(lived.open_places);
+  return add(lived.open_states).add(lived.open_observations).add(lived.open_actions);
 }
 
 std::string random_text(const RandomStream& random, std::int64_t count) {
