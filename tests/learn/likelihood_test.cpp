@@ -7,13 +7,14 @@
 #include <lathe/text/chars.h>
 
 #include <cmath>
-#include <numeric>
 
 #include "learn/markov_field.h"
+#include "learn/single_forward.h"
 #include "models/gradient_check.h"
 
 namespace lathe {
 namespace {
+using testing::single;
 using testing::Tiny;
 using Ints = std::vector<std::int32_t>;
 using Longs = std::vector<std::int64_t>;
@@ -46,11 +47,6 @@ use = "masked"
 batch = 2
 length = 12
 )";
-// A change of `use` drops the keys of the model that was there.
-const std::vector<std::string> decoder = {
-    "model.use=gpt",    "+model.layers=2",      "+model.heads=2",   "+model.width=8",
-    "+model.hidden=10", "+model.deviation=0.3", "objective.use=sft"};
-
 std::unique_ptr<Session> session_of(Tiny& tiny, std::vector<std::string> changes, bool exact) {
   if (exact) {
     changes.insert(changes.end(), {"backend.use=reference", "train.precision=f64"});
@@ -58,25 +54,6 @@ std::unique_ptr<Session> session_of(Tiny& tiny, std::vector<std::string> changes
   auto session = tiny.session(changes);
   if (exact) testing::stir(session->parameters);
   return session;
-}
-
-// log p(token | tokens) from all logits of a forward pass of this row alone.
-double single(const Session& session, const Ints& seen, std::int64_t place, std::int32_t token) {
-  const NoGradient silent;
-  Batch batch;
-  batch.rows = 1;
-  batch.length = std::ssize(seen);
-  batch.tokens = seen;
-  batch.positions.resize(seen.size());
-  std::iota(batch.positions.begin(), batch.positions.end(), 0);
-  batch.targets.assign(seen.size(), -1);
-  batch.weights.assign(seen.size(), 0);
-  const DeviceBatch device(batch, session.parameters);
-  const auto logits = session.model->logits(session.model->hidden(device.input)).values();
-  const auto row = logits.begin() + place * session.tokenizer->size();
-  double sum = 0;
-  for (auto at = row; at != row + session.tokenizer->size(); ++at) sum += std::exp(*at);
-  return row[token] - std::log(sum);
 }
 
 // Texts of different lengths; the third is asked for two places alone, the fourth for none.
@@ -161,7 +138,7 @@ TEST(Likelihood, HidesTheRestOfAWord) {
 
 TEST(Likelihood, OfADecoderIsTheChainRule) {
   Tiny tiny(tiny_encoder);
-  const auto session = session_of(tiny, decoder, true);
+  const auto session = session_of(tiny, testing::tiny_decoder, true);
   const auto rows = rows_of(*session->tokenizer, true);
   ASSERT_EQ(rows[0].places.size(), 7u);
   Lists expected;
@@ -183,7 +160,8 @@ TEST(Likelihood, HasTheSameBitsInAnyCompany) {
   for (const bool causal : {false, true}) {
     for (const char* precision : {"f32", "bf16"}) {
       std::vector<std::string> changes = {cat("train.precision=", precision)};
-      if (causal) changes.insert(changes.end(), decoder.begin(), decoder.end());
+      if (causal)
+        changes.insert(changes.end(), testing::tiny_decoder.begin(), testing::tiny_decoder.end());
       const auto session = session_of(tiny, changes, false);
       const auto rows = rows_of(*session->tokenizer, causal);
       const Lists together = scores(*session, rows);
@@ -230,7 +208,7 @@ TEST(Likelihood, OfAMarkovChainIsKnown) {
 TEST(Likelihood, RefusesWhatItCannotAnswer) {
   Tiny tiny(tiny_encoder);
   const auto session = session_of(tiny, {}, false);
-  const auto causal = session_of(tiny, decoder, false);
+  const auto causal = session_of(tiny, testing::tiny_decoder, false);
   const auto refusal = [&](const Session& with, const LikelihoodRow& row) {
     return testing::error_of([&] { scores(with, {row}); });
   };

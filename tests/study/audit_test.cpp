@@ -8,11 +8,12 @@
 #include <cmath>
 #include <numeric>
 
-#include "run/tiny_session.h"
+#include "learn/single_forward.h"
 
 namespace lathe {
 namespace {
 using testing::error_of;
+using testing::single;
 using testing::Tiny;
 using Ints = std::vector<std::int32_t>;
 using Longs = std::vector<std::int64_t>;
@@ -71,10 +72,6 @@ precision = "f64"
 [backend]
 use = "reference"
 )";
-const std::vector<std::string> decoder = {
-    "model.use=gpt",    "+model.layers=2",      "+model.heads=2",   "+model.width=8",
-    "+model.hidden=10", "+model.deviation=0.3", "objective.use=sft"};
-
 const std::vector<TextPair>& sentences() {
   static const std::vector<TextPair> all = {
       {"the nurse said that she was late", "the nurse said that he was late", "a", "x", "", 0},
@@ -89,27 +86,6 @@ std::unique_ptr<Session> trained(Tiny& tiny, const std::vector<std::string>& cha
   Trainer trainer(*session);
   for (std::int64_t step = 0; step < session->train.steps; ++step) trainer.step();
   return session;
-}
-
-// log p(token at `place`) of one forward pass over what is seen.
-double single(const Session& session, const Ints& seen, std::int64_t place, std::int32_t token) {
-  const NoGradient silent;
-  Batch batch;
-  batch.rows = 1;
-  batch.length = std::ssize(seen);
-  batch.tokens = seen;
-  batch.positions.resize(seen.size());
-  std::iota(batch.positions.begin(), batch.positions.end(), 0);
-  batch.targets.assign(seen.size(), -1);
-  batch.weights.assign(seen.size(), 0);
-  const DeviceBatch device(batch, session.parameters);
-  const auto logits = session.model->logits(session.model->hidden(device.input)).values();
-  const std::int64_t row = place * session.tokenizer->size();
-  double sum = 0;
-  for (std::int64_t v = 0; v < session.tokenizer->size(); ++v) {
-    sum += std::exp(logits.at(static_cast<std::size_t>(row + v)));
-  }
-  return logits.at(static_cast<std::size_t>(row + token)) - std::log(sum);
 }
 
 double slow_causal(const Session& session, const std::string& text) {
@@ -231,7 +207,7 @@ TEST_F(Audit, OfDifferingWordsIsTheSlowComputation) {
 }
 
 TEST_F(Audit, OfADecoderIsTheChainRule) {
-  const auto session = trained(tiny, decoder);
+  const auto session = trained(tiny, testing::tiny_decoder);
   std::vector<std::pair<double, double>> slow;
   for (const TextPair& pair : sentences()) {
     slow.emplace_back(slow_causal(*session, pair.more), slow_causal(*session, pair.less));
@@ -272,7 +248,7 @@ TEST_F(Audit, WhatSaysNothingIsLeftOutWithItsReason) {
   const PairSet inserted = pairs_of(PairRule::differing, {{"he ran", "he was ran", "", "", "", 0}});
   EXPECT_EQ(reasons(scores_of(*encoder, inserted)).at(0), "1 no token is differing");
 
-  const auto gpt = tiny.session(decoder);
+  const auto gpt = tiny.session(testing::tiny_decoder);
   all = reasons(scores_of(*gpt, set));
   EXPECT_EQ(all.back(),
             "5 begins differently, and nothing stands before the first token to predict it");
@@ -280,7 +256,7 @@ TEST_F(Audit, WhatSaysNothingIsLeftOutWithItsReason) {
 
 TEST_F(Audit, ABeginTokenMakesTheFirstWordCount) {
   tiny.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhe\nshe\nran\n");
-  std::vector<std::string> changes = decoder;
+  std::vector<std::string> changes = testing::tiny_decoder;
   changes.insert(changes.end(),
                  {"tokenizer.use=wordpiece", "+tokenizer.file=" + (tiny / "vocab.txt")});
   const auto gpt = tiny.session(changes);
