@@ -4,6 +4,7 @@
 // stands the rate at which this machine sums 256 MB, measured in turns with it (probe.h).
 //
 //   bench_generate [--rounds R] [--precision f32|bf16]
+//   bench_generate --ops        where the time of a token goes, op by op
 //   bench_generate --serve      answers a case a line ("bf16:1", "f32:prefill", "probe"), for
 //                               compare.py
 #include <lathe/base/error.h>
@@ -33,11 +34,13 @@ double weight_bytes(const Gpt2& model) {
 
 // A model that writes and reads; the first token of what it writes is the prompt's.
 struct Writer {
-  explicit Writer(const std::string& precision) : model(setup_of(precision)) {}
+  explicit Writer(const std::string& precision, bool timed = false)
+      : model(setup_of(precision, timed)) {}
 
-  static Gpt2Setup setup_of(const std::string& precision) {
+  static Gpt2Setup setup_of(const std::string& precision, bool timed) {
     Gpt2Setup setup;
     setup.precision = precision;
+    setup.timed = timed;
     return setup;
   }
   Generator generator() const {
@@ -83,6 +86,25 @@ void measure(const std::string& precision, std::size_t rounds) {
   std::fflush(stdout);
 }
 
+// Of one token of one row, the mean of many; what lies between the ops is the host's own work.
+void show_ops(const std::string& precision) {
+  constexpr std::int64_t tokens = 200;
+  const Writer writer(precision, true);
+  writer.write(1, 1 + tokens);
+  op_times().clear();
+  const double begin = seconds_now();
+  writer.write(1, 1 + tokens);
+  double rest = seconds_now() - begin;
+  std::printf("%s, microseconds a token\n", precision.c_str());
+  for (const auto& [op, time] : op_times()) {
+    rest -= time.seconds;
+    std::printf("  %-20s %9.1f  %6.1f calls\n", op.c_str(), 1e6 * time.seconds / tokens,
+                static_cast<double>(time.calls) / tokens);
+  }
+  std::printf("  %-20s %9.1f\n", "between ops", 1e6 * rest / tokens);
+  std::fflush(stdout);
+}
+
 // "bf16:8", "f32:prefill"
 double rate_of(const Writer& writer, const std::string& what) {
   const auto seconds_of = [](const auto& work) {
@@ -122,6 +144,10 @@ void serve() {
 int main(int count, char** arguments) {
   std::size_t rounds = 7;
   std::string precision;
+  if (count == 2 && std::string(arguments[1]) == "--ops") {
+    for (const char* each : {"f32", "bf16"}) lathe::bench::show_ops(each);
+    return 0;
+  }
   for (int i = 1; i + 1 < count; i += 2) {
     const std::string word = arguments[i];
     if (word == "--rounds") rounds = std::strtoul(arguments[i + 1], nullptr, 10);
