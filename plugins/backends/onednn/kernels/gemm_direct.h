@@ -21,27 +21,38 @@ constexpr std::int64_t fetch_bytes = 1536;  // how far ahead of its use a line i
 template <class Kind>
 constexpr bool reads_directly = sizeof(typename Kind::Element) * Kind::elements_per_unit == 4;
 
-// Sixteen units (64 bytes) of 16 lines that are `step` bytes apart: unit u of line i in lane i of
-// units[u]. Each cache line is read once and whole: rows of a weight often fall into a few sets of
-// the L1, which would not keep them.
-static inline void load_units(const char* at, std::int64_t step, Vector (&units)[16]) {
+// Sixteen units (64 bytes) of the lines from `at` on: unit u of line i in lane i of units[u]; lines
+// beyond `count` repeat the last. Each cache line is read once and whole: rows of a weight often
+// fall into a few sets of the L1, which would not keep them.
+template <class Load>
+static inline __attribute__((always_inline)) void load_units(const char* at, std::int64_t step,
+                                                             int count, Vector (&units)[16],
+                                                             const Load& load) {
+  if (count == 16) {
 #pragma GCC unroll 16
-  for (int line = 0; line < 16; ++line) {
-    units[line] = load_vector(reinterpret_cast<const float*>(at + line * step));
+    for (int line = 0; line < 16; ++line) units[line] = load(at + line * step);
+  } else {
+#pragma GCC unroll 16
+    for (int line = 0; line < 16; ++line) {
+      units[line] = load(at + (line < count ? line : count - 1) * step);
+    }
   }
   transpose(units);
 }
 
-// C[0 .. rows)[column .. column + 16), each element one chain over all of k. `a` and `b` have a
-// k_step of 1. Sixteen lines at a time and no more: they lie together in memory, and the processor
-// fetches few streams faster than many. Lines are fetched into the L2, since the few buffers for
-// misses of the L1 are needed by the loads.
+// C[0 .. rows)[column .. column + 16), or up to the last column, each element one chain over all of
+// k. `a` and `b` have a k_step of 1. Sixteen lines at a time and no more: they lie together in
+// memory, and the processor fetches few streams faster than many. Lines are fetched into the L2,
+// since the few buffers for misses of the L1 are needed by the loads.
 template <class Kind, int rows>
 static void multiply_direct(const Gemm& product, const Operand<Kind>& a, const Operand<Kind>& b,
                             std::int64_t column) {
   constexpr std::int64_t unit_bytes = 4, block_bytes = 64;
   constexpr auto element_bytes = static_cast<std::int64_t>(sizeof(typename Kind::Element));
-  const Place place{0, column, rows, static_cast<int>(direct_columns)};
+  using Element = typename Kind::Element;
+  const std::int64_t remaining = product.n - column;
+  const int columns = static_cast<int>(remaining < direct_columns ? remaining : direct_columns);
+  const Place place{0, column, rows, columns};
   alignas(64) float sums[rows * direct_columns];
   Vector total[rows];
   if (product.add) read_result(product, place, sums, direct_columns);
@@ -72,21 +83,24 @@ static void multiply_direct(const Gemm& product, const Operand<Kind>& a, const O
       _mm_prefetch(b_at + line * b_step + ahead, _MM_HINT_T1);
     }
     Vector units[16];
-    load_units(b_at + at, b_step, units);
+    load_units(b_at + at, b_step, columns, units,
+               [](const char* line) { return load_vector(reinterpret_cast<const float*>(line)); });
 #pragma GCC unroll 16
     for (int u = 0; u < 16; ++u) add_unit(units[u], a_at + at + u * unit_bytes, a_step);
   }
   if (at < bytes) {  // the last units, the very last perhaps half full
-    alignas(64) char a_rest[rows * block_bytes] = {}, b_rest[direct_columns * block_bytes] = {};
-    const auto size = static_cast<std::size_t>(bytes - at);
+    const std::int64_t left = (bytes - at) / element_bytes;
+    const auto rest = [left](const char* line) {
+      return Kind::along(reinterpret_cast<const Element*>(line), left);
+    };
+    alignas(64) char a_rest[rows * block_bytes];
+#pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) {
-      __builtin_memcpy(a_rest + r * block_bytes, a_at + r * a_step + at, size);
-    }
-    for (int i = 0; i < direct_columns; ++i) {
-      __builtin_memcpy(b_rest + i * block_bytes, b_at + i * b_step + at, size);
+      store_vector(reinterpret_cast<float*>(a_rest + r * block_bytes),
+                   rest(a_at + r * a_step + at));
     }
     Vector units[16];
-    load_units(b_rest, block_bytes, units);
+    load_units(b_at + at, b_step, columns, units, rest);
 #pragma GCC unroll 16
     for (int u = 0; u < 16; ++u) {
       if (at + u * unit_bytes < bytes) add_unit(units[u], a_rest + u * unit_bytes, block_bytes);

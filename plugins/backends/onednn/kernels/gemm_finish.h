@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "gemm.h"
-#include "vector.h"
+#include "loops.h"
 
 namespace lathe::kernels::LATHE_ISA::matrix {
 
@@ -15,29 +15,38 @@ struct Place {
   int rows, columns;
 };
 
+// Sixteen columns of a tile from column j on, or `count` of them. Bias and the last steps of a row
+// differ from row to row only in where they lie.
+template <Activation activation, class Result, class Count>
+static inline __attribute__((always_inline)) void finish_columns(const Gemm& product,
+                                                                 const Place& place,
+                                                                 const float* sums,
+                                                                 std::int64_t sums_row, int j,
+                                                                 Count count) {
+  const std::int64_t at = place.row * product.c_row + place.column + j;
+  Result* c = static_cast<Result*>(product.c) + at;
+  Result* before = product.before ? static_cast<Result*>(product.before) + at : nullptr;
+  const Result* residual = product.residual
+                               ? static_cast<const Result*>(product.residual) +
+                                     place.row * product.residual_row + place.column + j
+                               : nullptr;
+  const vfloat bias = product.bias ? load(product.bias + place.column + j, count) : broadcast(0.0f);
+  for (int r = 0; r < place.rows; ++r) {
+    vfloat value = load(sums + r * sums_row + j, count);
+    if (product.bias) value = value + bias;
+    if (before) store(before + r * product.c_row, value, count);
+    if constexpr (activation != Activation::none) value = activate<activation>(value);
+    if (residual) value = value + load(residual + r * product.residual_row, count);
+    store(c + r * product.c_row, value, count);
+  }
+}
+
 template <Activation activation, class Result>
 static void finish_as(const Gemm& product, const Place& place, const float* sums,
                       std::int64_t sums_row) {
-  for (int r = 0; r < place.rows; ++r) {
-    const std::int64_t at = (place.row + r) * product.c_row + place.column;
-    Result* c = static_cast<Result*>(product.c) + at;
-    Result* before = product.before ? static_cast<Result*>(product.before) + at : nullptr;
-    const Result* residual = product.residual
-                                 ? static_cast<const Result*>(product.residual) +
-                                       (place.row + r) * product.residual_row + place.column
-                                 : nullptr;
-    for (int j = 0; j < place.columns; j += static_cast<int>(lanes)) {
-      const auto count = static_cast<std::size_t>(place.columns - j < static_cast<int>(lanes)
-                                                      ? place.columns - j
-                                                      : static_cast<int>(lanes));
-      vfloat value = load(sums + r * sums_row + j, count);
-      if (product.bias) value = value + load(product.bias + place.column + j, count);
-      if (before) store(before + j, value, count);
-      if constexpr (activation != Activation::none) value = activate<activation>(value);
-      if (residual) value = value + load(residual + j, count);
-      store(c + j, value, count);
-    }
-  }
+  each_vector(0, static_cast<std::size_t>(place.columns), [&](std::size_t j, auto count) {
+    finish_columns<activation, Result>(product, place, sums, sums_row, static_cast<int>(j), count);
+  });
 }
 
 template <class Result>

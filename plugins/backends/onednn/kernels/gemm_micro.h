@@ -9,6 +9,14 @@
 
 namespace lathe::kernels::LATHE_ISA::matrix {
 
+// Where the units of A and B lie: those of unit k begin at a + k a_step and b + k b_step.
+struct Panels {
+  const float* a;
+  std::int64_t a_step;
+  const float* b;
+  std::int64_t b_step;
+};
+
 // to[r][c] = from[r][c] + sum over units of a[unit][r] * b[unit][c], each sum one chain in the
 // order of the units; a null `from` is zeros. `from` and `to` may be the same.
 // On the way it fetches what the following tiles will want: `next`, a tile of C, and a stretch of
@@ -26,7 +34,9 @@ struct Tile {
 };
 
 template <class Kind, int rows>
-static void micro(std::int64_t units, const float* a, const float* b, const Tile& tile) {
+static void micro(std::int64_t units, const Panels& panels, const Tile& tile) {
+  const float *a = panels.a, *b = panels.b;
+  const std::int64_t a_step = panels.a_step, b_step = panels.b_step;
   Vector left[rows], right[rows];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r) {
@@ -40,8 +50,8 @@ static void micro(std::int64_t units, const float* a, const float* b, const Tile
       left[r] = Kind::multiply(a[r], b_left, left[r]);
       right[r] = Kind::multiply(a[r], b_right, right[r]);
     }
-    a += rows;
-    b += panel_columns;
+    a += a_step;
+    b += b_step;
   };
   const char *next = tile.next, *next_a = tile.next_a;
   const std::int64_t next_row = tile.next_row, next_a_step = tile.next_a_step;
@@ -73,7 +83,7 @@ static void micro(std::int64_t units, const float* a, const float* b, const Tile
 }
 
 template <class Kind>
-using Micro = void (*)(std::int64_t, const float*, const float*, const Tile&);
+using Micro = void (*)(std::int64_t, const Panels&, const Tile&);
 
 // The kernel for a number of rows, 1 .. max_rows.
 template <class Kind>

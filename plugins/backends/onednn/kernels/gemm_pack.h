@@ -72,14 +72,19 @@ static inline void pack_along(const Operand<Kind>& from, int lines, std::int64_t
   constexpr std::int64_t block = lane_count * Kind::elements_per_unit;
   for (std::int64_t k = 0; k < elements; k += block) {
     Vector values[lane_count];
-    if (lines == lane_count && k + block <= elements) {
+    if (k + block <= elements) {
 #pragma GCC unroll 16
       for (int line = 0; line < lane_count; ++line) {
+        if (line >= lines) {
+          values[line] = zero_vector();
+          continue;
+        }
         const auto* at = from.at + line * from.line_step + k;
         _mm_prefetch(reinterpret_cast<const char*>(at) + fetch_ahead, _MM_HINT_T0);
         values[line] = Kind::along(at, block);
       }
     } else {
+#pragma GCC unroll 16
       for (int line = 0; line < lane_count; ++line) {
         values[line] = line < lines ? Kind::along(from.at + line * from.line_step + k, elements - k)
                                     : zero_vector();
@@ -92,8 +97,9 @@ static inline void pack_along(const Operand<Kind>& from, int lines, std::int64_t
 #pragma GCC unroll 16
       for (int unit = 0; unit < lane_count; ++unit) store_vector(out + unit * width, values[unit]);
     } else {
-      for (int unit = 0; unit < lane_count && unit < units; ++unit) {
-        store_vector(out + unit * width, values[unit], keep);
+#pragma GCC unroll 16
+      for (int unit = 0; unit < lane_count; ++unit) {
+        if (unit < units) store_vector(out + unit * width, values[unit], keep);
       }
     }
     out += lane_count * width;
