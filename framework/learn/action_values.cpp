@@ -22,6 +22,14 @@ Tensor wide(const Parameters& parameters, const Shape& shape, const std::vector<
   return Tensor::of<float>(parameters.backend(), shape, rounded);
 }
 
+Tensor wide(const Parameters& parameters, const Shape& shape, const std::vector<float>& values) {
+  if (parameters.precision() != Precision::f64) {
+    return Tensor::of<float>(parameters.backend(), shape, values);
+  }
+  const std::vector<double> exact(values.begin(), values.end());
+  return Tensor::of<double>(parameters.backend(), shape, exact);
+}
+
 ActionValues of_input(const Model& model, const ModelInput& input) {
   const NoGradient silent;
   const Tensor values = model.logits(model.hidden(input));
@@ -59,9 +67,7 @@ ActionValues open_action_values(const Model& model, const Parameters& parameters
   input.places.rows = count;
   input.places.length = 1;
   if (lived.width > 0) {
-    const std::vector<double> numbers(lived.open_observations.begin(),
-                                      lived.open_observations.end());
-    input.observations = wide(parameters, {count, lived.width}, numbers);
+    input.observations = wide(parameters, {count, lived.width}, lived.open_observations);
   } else {
     input.tokens = Tensor::of<std::int32_t>(parameters.backend(), {count}, lived.open_states);
   }
@@ -145,9 +151,7 @@ Loss difference_loss(const Batch& batch, const ObjectivePass& pass, const Differ
   DeviceBatch device(batch, *pass.parameters);
   device.input.pass = pass.options;
   const std::int64_t places = batch.rows * batch.length;
-  const std::vector<float>& targets = batch.experience.returns;
-  const Tensor returns =
-      wide(*pass.parameters, {places}, std::vector<double>(targets.begin(), targets.end()));
+  const Tensor returns = wide(*pass.parameters, {places}, batch.experience.returns);
   const Tensor values =
       chosen(pass.model->logits(pass.model->hidden(device.input)), device.targets);
   const Tensor distance = abs(subtract(returns, values));

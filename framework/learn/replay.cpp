@@ -14,6 +14,7 @@ ReplayFeed::ReplayFeed(const Config& config) : with_(config) {
 
 void ReplayFeed::open(const FeedContext& context) {
   context_ = context;
+  random_ = RandomStream(context.seed, "replay");
   const bool training = context.split == Split::train;
   const std::int64_t rows =
       training ? with_.environments : std::min<std::int64_t>(context.episodes, 16);
@@ -72,6 +73,7 @@ void ReplayFeed::collect() {
 
 Batch ReplayFeed::of_places(const std::vector<std::int64_t>& places) const {
   std::vector<std::span<const std::byte>> records;
+  records.reserve(places.size());
   for (const std::int64_t place : places) records.push_back(memory_.record(place));
   Batch batch = actor_->writes_texts() ? text_layout_.batch(records) : layout_.batch(records);
   batch.experience.replay_places = places;
@@ -85,7 +87,7 @@ Batch ReplayFeed::drawn(std::int64_t number) const {
                            : std::min(1.0, static_cast<double>(number) /
                                                static_cast<double>(with_.importance_steps));
   const double importance = with_.importance + share * (with_.importance_last - with_.importance);
-  const RandomStream random(context_.seed, "replay", static_cast<std::uint64_t>(number));
+  const RandomStream random = random_.at(static_cast<std::uint64_t>(number));
   ReplayMemory::Draw draw = memory_.draw(context_.rows, importance, random);
   Batch batch = of_places(draw.places);
   batch.experience.replay_weights = std::move(draw.weights);

@@ -79,6 +79,7 @@ class ReplayFeed final : public Feed {
   TextLayout text_layout_;
   ReplayMemory memory_;
   std::vector<Metric> metrics_;  // of collections, reported with the next batch
+  RandomStream random_;          // of the draws
   std::int64_t round_ = 0;       // batches drawn since the last collection
   std::int64_t handed_out_ = 0;  // once: transitions
 };

@@ -91,6 +91,7 @@ ReplayMemory::Draw ReplayMemory::draw(std::int64_t count, double importance,
   Draw drawn;
   const bool evenly = with_.exponent == 0;
   std::vector<double> weights;
+  drawn.places.reserve(static_cast<std::size_t>(count));
   for (std::int64_t b = 0; b < count; ++b) {
     const auto index = static_cast<std::uint64_t>(b);
     if (evenly) {

@@ -115,8 +115,27 @@ Batch TransitionLayout::batch(std::span<const std::span<const std::byte>> record
   batch.rows = static_cast<std::int64_t>(records.size());
   batch.length = 1;
   batch.weights.assign(records.size(), 1.0F);
+  // Records drawn at random lie anywhere: all are asked for before the first is needed.
+  for (const auto record : records) {
+    __builtin_prefetch(record.data());
+    __builtin_prefetch(record.data() + record.size() - 1);
+  }
   Experience& lived = batch.experience;
   lived.width = static_cast<std::int64_t>(width_);
+  const std::size_t count = records.size();
+  lived.observations.reserve(count * width_);
+  lived.open_observations.reserve(count * width_);
+  lived.moves.reserve(count * move_width_);
+  if (width_ == 0) batch.tokens.reserve(count);
+  if (width_ == 0) lived.open_states.reserve(count);
+  if (move_width_ == 0) batch.targets.reserve(count);
+  lived.open_actions.reserve(count);
+  lived.rewards.reserve(count);
+  lived.discounts.reserve(count);
+  lived.terminated.reserve(count);
+  lived.truncated.reserve(count);
+  lived.behaviour.reserve(count);
+  lived.open_places.reserve(count);
   for (const auto record : records) {
     Reader from(record);
     if (width_ > 0) {

@@ -10,7 +10,7 @@ ObjectivePass pass_of(const Learner& learner, bool training, std::int64_t micro,
   const auto at = static_cast<std::uint64_t>(micro);
   return {.model = learner.model,
           .parameters = learner.parameters,
-          .options = {.training = training, .dropout = RandomStream(learner.seed, "dropout", at)},
+          .options = {.training = training, .dropout = learner.dropout.at(at)},
           .tokenizer = learner.tokenizer,
           .seed = learner.seed,
           .progress = progress};

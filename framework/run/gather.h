@@ -18,6 +18,7 @@ struct Learner {
   Arena* arena = nullptr;
   const Tokenizer* tokenizer = nullptr;
   std::uint64_t seed = 0;
+  RandomStream dropout{seed, "dropout"};
 };
 
 // Sums over micro-batches; what divides them is `weight`.

@@ -41,7 +41,8 @@ void Arena::begin(const std::string& key) {
   if (inside_) fail("a step of the arena was begun before the last one ended");
   inside_ = true;
   ++step_;
-  recorded_ = Plan{};
+  recorded_.blocks.clear();  // keeps their memory
+  recorded_.events.clear();
   plan_ = &plans_[key];
   replaying_ = plan_->ready;
   if (!replaying_) return;

@@ -27,16 +27,18 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
   if (residual) expect(residual, shape, "residual of linear");
   Tensor y = Tensor::empty(x.shared_backend(), shape, x.dtype());
   const bool tracked = recording({&x, &weight, &bias, &residual});
+  // max(0, x) is above 0 exactly where x is: the result tells relu's slope as well.
+  const bool by_result = activation == Activation::relu && !residual;
   Tensor before;
   if (tracked && activation != Activation::none) {
-    before = Tensor::empty(x.shared_backend(), shape, x.dtype());
+    before = by_result ? y : Tensor::empty(x.shared_backend(), shape, x.dtype());
   }
   x.backend().linear({.x = x.view(),
                       .weight = weight.view(),
                       .bias = bias.view(),
                       .residual = residual.view(),
                       .activation = activation,
-                      .before = before.view(),
+                      .before = by_result ? View() : before.view(),
                       .y = y.view()});
   if (!tracked) return y;
   const auto variable = track(y);

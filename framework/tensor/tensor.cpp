@@ -1,6 +1,7 @@
 #include <lathe/tensor/tensor.h>
 
-#include <cstring>
+#include <algorithm>
+#include <type_traits>
 
 namespace lathe {
 
@@ -34,27 +35,32 @@ void Tensor::upload(const void* values, std::size_t count) {
 }
 
 namespace {
-// The elements in row-major order, on the host, cast to T's dtype.
-template <class T>
-std::vector<T> host_values(const Tensor& tensor) {
+// The elements in row-major order, on the host, cast to T's dtype and then to Result.
+template <class T, class Result = T>
+std::vector<Result> host_values(const Tensor& tensor) {
   Backend& backend = tensor.backend();
+  if (tensor.dtype() == dtype_of<T>::value && tensor.view().is_dense() && backend.host_memory()) {
+    backend.synchronise();
+    const T* values = tensor.view().as<T>();
+    return {values, values + tensor.count()};
+  }
   const auto count = static_cast<std::size_t>(tensor.count());
   Storage dense(tensor.shared_backend(), std::max<std::size_t>(count * sizeof(T), 1));
   backend.copy(tensor.view(), dense_view(dense.data(), dtype_of<T>::value, tensor.shape()));
   std::vector<T> values(count);
   backend.download(values.data(), dense.data(), count * sizeof(T));
-  return values;
+  if constexpr (std::is_same_v<T, Result>) {
+    return values;
+  } else {
+    return {values.begin(), values.end()};
+  }
 }
 }  // namespace
 
 std::vector<double> Tensor::values() const {
   if (dtype() == DType::f64) return host_values<double>(*this);
-  if (dtype() == DType::i32) {
-    const std::vector<std::int32_t> narrow = host_values<std::int32_t>(*this);
-    return {narrow.begin(), narrow.end()};
-  }
-  const std::vector<float> narrow = host_values<float>(*this);
-  return {narrow.begin(), narrow.end()};
+  if (dtype() == DType::i32) return host_values<std::int32_t, double>(*this);
+  return host_values<float, double>(*this);
 }
 
 std::vector<float> Tensor::floats() const { return host_values<float>(*this); }

@@ -45,10 +45,9 @@ template <class T, Activation kind>
 void backward_with_bias(const ActivationBackwardTask& task) {
   const ActivationBackward& a = task.arguments;
   const std::size_t blocks = blocks_of(a.rows, row_block);
-#pragma omp parallel for schedule(static) if (a.rows * a.width >= parallel_from)
-  for (std::size_t block = 0; block < blocks; ++block) {
+  each_block(blocks, a.rows * a.width, [&](std::size_t block) {
     backward_block<T, kind>(a, block, task.partials + block * a.width);
-  }
+  });
   if (a.rows > 0) add_partials(a.dbias, task.partials, blocks, a.width, a.width);
 }
 

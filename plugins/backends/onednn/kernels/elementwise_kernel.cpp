@@ -33,8 +33,7 @@ template <class T>
 void column_sum_of(const ColumnSumTask& task) {
   const ColumnSum& a = task.arguments;
   const std::size_t blocks = blocks_of(a.rows, row_block);
-#pragma omp parallel for schedule(static) if (a.rows * a.width >= parallel_from)
-  for (std::size_t block = 0; block < blocks; ++block) {
+  each_block(blocks, a.rows * a.width, [&](std::size_t block) {
     const std::size_t begin = block * row_block;
     const std::size_t end = begin + row_block < a.rows ? begin + row_block : a.rows;
     const T* x = static_cast<const T*>(a.x);
@@ -56,7 +55,7 @@ void column_sum_of(const ColumnSumTask& task) {
         store(partial + i, load(partial + i, n) + load(x + row * a.stride + i, n), n);
       });
     }
-  }
+  });
   if (a.rows > 0) add_partials(a.out, task.partials, blocks, a.width, a.width);
 }
 
@@ -106,12 +105,11 @@ void column_sum(const ColumnSumTask& task) {
 
 void sum_of_squares(const SquareSumTask& task) {
   const std::size_t blocks = blocks_of(task.count, flat_block);
-#pragma omp parallel for schedule(static) if (task.count >= parallel_from)
-  for (std::size_t block = 0; block < blocks; ++block) {
+  each_block(blocks, task.count, [&](std::size_t block) {
     const std::size_t begin = block * flat_block;
     const std::size_t left = task.count - begin;
     task.partials[block] = block_squares(task.x + begin, left < flat_block ? left : flat_block);
-  }
+  });
 }
 
 }  // namespace lathe::kernels::LATHE_ISA

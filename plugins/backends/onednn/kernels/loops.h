@@ -47,6 +47,19 @@ static inline __attribute__((always_inline)) void each_vector_of_four(std::size_
   if (i < end) body(i, end - i, 0);
 }
 
+// body(block) for all blocks, over threads where the `work` elements that they hold pay for waking
+// them. OpenMP makes a team and calls the system to wake it even where it is to be of one.
+template <class Body>
+static inline __attribute__((always_inline)) void each_block(std::size_t blocks, std::size_t work,
+                                                             const Body& body) {
+  if (work < parallel_from || omp_get_max_threads() == 1) {
+    for (std::size_t block = 0; block < blocks; ++block) body(block);
+    return;
+  }
+#pragma omp parallel for schedule(static)
+  for (std::size_t block = 0; block < blocks; ++block) body(block);
+}
+
 // body(index, whole or number of lanes) over a flat buffer, in parallel by fixed blocks; the thread
 // that did a block calls after_block().
 template <class Body, class After>
@@ -54,18 +67,11 @@ static inline __attribute__((always_inline)) void each_vector_parallel(std::size
                                                                        const Body& body,
                                                                        const After& after_block) {
   const std::size_t blocks = blocks_of(count, flat_block);
-  const auto work_on = [&](std::size_t block) {
+  each_block(blocks, count, [&](std::size_t block) {
     const std::size_t begin = block * flat_block;
     each_vector(begin, begin + flat_block < count ? begin + flat_block : count, body);
     after_block();
-  };
-  // OpenMP makes a team and calls the system to wake it even where it is to be of one.
-  if (count < parallel_from || omp_get_max_threads() == 1) {
-    for (std::size_t block = 0; block < blocks; ++block) work_on(block);
-    return;
-  }
-#pragma omp parallel for schedule(static)
-  for (std::size_t block = 0; block < blocks; ++block) work_on(block);
+  });
 }
 template <class Body>
 static inline __attribute__((always_inline)) void each_vector_parallel(std::size_t count,
@@ -89,8 +95,7 @@ LATHE_INLINE float largest(const four& x) {
 [[maybe_unused]] static void add_partials(float* out, const float* partials, std::size_t blocks,
                                           std::size_t stride, std::size_t width) {
   const std::size_t stripes = blocks_of(width, 16 * lanes);
-#pragma omp parallel for schedule(static) if (blocks * width >= parallel_from)
-  for (std::size_t stripe = 0; stripe < stripes; ++stripe) {
+  each_block(stripes, blocks * width, [&](std::size_t stripe) {
     const std::size_t begin = stripe * 16 * lanes;
     const std::size_t end = begin + 16 * lanes < width ? begin + 16 * lanes : width;
     each_vector(begin, end, [&](std::size_t i, auto n) {
@@ -100,7 +105,7 @@ LATHE_INLINE float largest(const four& x) {
       }
       store(out + i, load(out + i, n) + total, n);
     });
-  }
+  });
 }
 
 }  // namespace lathe::kernels::LATHE_ISA
