@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 namespace lathe {
 namespace {
@@ -112,53 +113,47 @@ StepTransition TransitionLayout::read(std::span<const std::byte> record) const {
 
 Batch TransitionLayout::batch(std::span<const std::span<const std::byte>> records) const {
   Batch batch;
-  batch.rows = static_cast<std::int64_t>(records.size());
+  const std::size_t count = records.size();
+  batch.rows = static_cast<std::int64_t>(count);
   batch.length = 1;
-  batch.weights.assign(records.size(), 1.0F);
-  // Records drawn at random lie anywhere: all are asked for before the first is needed.
-  for (const auto record : records) {
-    __builtin_prefetch(record.data());
-    __builtin_prefetch(record.data() + record.size() - 1);
-  }
+  batch.weights.assign(count, 1.0F);
   Experience& lived = batch.experience;
   lived.width = static_cast<std::int64_t>(width_);
-  const std::size_t count = records.size();
-  lived.observations.reserve(count * width_);
-  lived.open_observations.reserve(count * width_);
-  lived.moves.reserve(count * move_width_);
-  if (width_ == 0) batch.tokens.reserve(count);
-  if (width_ == 0) lived.open_states.reserve(count);
-  if (move_width_ == 0) batch.targets.reserve(count);
-  lived.open_actions.reserve(count);
-  lived.rewards.reserve(count);
-  lived.discounts.reserve(count);
-  lived.terminated.reserve(count);
-  lived.truncated.reserve(count);
-  lived.behaviour.reserve(count);
-  lived.open_places.reserve(count);
-  for (const auto record : records) {
-    Reader from(record);
-    if (width_ > 0) {
-      from.append(lived.observations, width_);
-      from.append(lived.open_observations, width_);
-    } else {
-      batch.tokens.push_back(from.get<std::int32_t>());
-      lived.open_states.push_back(from.get<std::int32_t>());
+  // Field by field: records drawn at random are slow to come, and short loops let many come at
+  // once.
+  std::size_t at = 0;
+  const auto take = [&](auto& values, std::size_t width) {
+    static_assert(sizeof(values[0]) == 4);
+    values.resize(count * width);
+    for (std::size_t n = 0; n < count; ++n) {
+      std::memcpy(values.data() + n * width, records[n].data() + at, 4 * width);
     }
-    if (move_width_ > 0) {
-      from.append(lived.moves, move_width_);
-    } else {
-      batch.targets.push_back(from.get<std::int32_t>());
-    }
-    lived.open_actions.push_back(from.get<std::int32_t>());
-    lived.rewards.push_back(from.get<float>());
-    lived.discounts.push_back(from.get<float>());
-    const auto flags = from.get<std::int32_t>();
-    lived.terminated.push_back((flags & has_terminated) != 0 ? 1 : 0);
-    lived.truncated.push_back((flags & was_truncated) != 0 ? 1 : 0);
-    lived.behaviour.push_back(from.get<float>());
-    lived.open_places.push_back(static_cast<std::int64_t>(lived.open_places.size()));
+    at += 4 * width;
+  };
+  if (width_ > 0) {
+    take(lived.observations, width_);
+    take(lived.open_observations, width_);
+  } else {
+    take(batch.tokens, 1);
+    take(lived.open_states, 1);
   }
+  if (move_width_ > 0) {
+    take(lived.moves, move_width_);
+  } else {
+    take(batch.targets, 1);
+  }
+  take(lived.open_actions, 1);
+  take(lived.rewards, 1);
+  take(lived.discounts, 1);
+  std::vector<std::int32_t> flags;
+  take(flags, 1);
+  take(lived.behaviour, 1);
+  for (const std::int32_t flag : flags) {
+    lived.terminated.push_back((flag & has_terminated) != 0 ? 1 : 0);
+    lived.truncated.push_back((flag & was_truncated) != 0 ? 1 : 0);
+  }
+  lived.open_places.resize(count);
+  std::iota(lived.open_places.begin(), lived.open_places.end(), 0);
   return batch;
 }
 
