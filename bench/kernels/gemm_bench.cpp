@@ -1,5 +1,6 @@
 // Own matrix products beside oneDNN's matmul on the shapes of GPT-2 124M: forward, dX and dW at
-// 1024 and at 256 tokens, and decoding at one token.
+// 1024 and at 256 tokens, and decoding at one token; and on those of small networks (control tasks)
+// at 128 rows.
 //
 // Both run in one process, in turns; a sample counts only between two probes of the machine that
 // reach 90 % of the best (probe.h). "kept" says how many did: 0 means a busy machine. The medians
@@ -89,13 +90,19 @@ void compare(benchmark::State& state, Pass pass, std::int64_t tokens, std::int64
   std::vector<float> c(static_cast<std::size_t>(own.m * own.n));
   own.a = a.data(), own.b = b.data(), own.c = c.data();
   Matmul theirs(own);
+  const int repeats = in * out * tokens < 1 << 24 ? 200 : 1;  // so that a clock can see it
+  const auto repeated = [repeats](const auto& run) {
+    return [run, repeats] {
+      for (int i = 0; i < repeats; ++i) run();
+    };
+  };
   for (auto _ : state) {
-    const lathe::bench::TimedPair pair =
-        lathe::bench::gated_pair([&] { lathe::kernels::gemm(own); }, [&] { theirs(); });
+    const lathe::bench::TimedPair pair = lathe::bench::gated_pair(
+        repeated([&] { lathe::kernels::gemm(own); }), repeated([&] { theirs(); }));
     state.SetIterationTime(pair.first.seconds);
-    const double work =
-        tokens == 1 ? static_cast<double>(in * out) * sizeof(T) / 1e9
-                    : 2e-9 * static_cast<double>(own.m * own.n) * static_cast<double>(own.k);
+    const double work = repeats * (tokens == 1 ? static_cast<double>(in * out) * sizeof(T) / 1e9
+                                               : 2e-9 * static_cast<double>(own.m * own.n) *
+                                                     static_cast<double>(own.k));
     const std::string unit = tokens == 1 ? "GB/s" : "GF/s";
     state.counters[unit + " own"] = work / pair.first.seconds;
     state.counters[unit + " oneDNN"] = work / pair.second.seconds;
@@ -130,6 +137,15 @@ int main(int count, char** arguments) {
     }
     add("f32/" + layer + "/decode", compare<float>, forward, 1, in, out);
     add("bf16/" + layer + "/decode", compare<bf16>, forward, 1, in, out);
+  }
+  const std::pair<std::int64_t, std::int64_t> small[] = {{4, 120}, {120, 84}, {84, 2},
+                                                         {64, 64}, {64, 2},   {256, 256}};
+  for (const auto& [in, out] : small) {
+    const std::string layer = std::to_string(in) + "->" + std::to_string(out);
+    for (const Pass pass : {forward, input_gradient, weight_gradient}) {
+      add("small/" + layer + "/" + passes[pass], compare<float>, pass, 128, in, out);
+    }
+    add("small/" + layer + "/one", compare<float>, forward, 1, in, out);
   }
   benchmark::Initialize(&count, arguments);
   benchmark::RunSpecifiedBenchmarks();

@@ -78,7 +78,8 @@ TEST_P(GemmOn, has_no_error_on_integers_in_many_blocks) {
 }
 
 TEST_P(GemmOn, adds_bias_and_residual_around_relu_exactly) {
-  for (const auto& [m, n, k] : {std::tuple{3, 37, 50}, {60, 70, 33}, {70, 64, 2100}}) {
+  for (const auto& [m, n, k] :
+       {std::tuple{3, 37, 50}, {60, 70, 33}, {70, 64, 2100}, {130, 3, 40}}) {
     for (const DType result : {DType::f32, DType::bf16}) {
       for (const bool in_place : {false, true}) {
         Matrix a(m, k, DType::bf16), b(k, n, DType::bf16, true), c(m, n, result);
@@ -170,7 +171,12 @@ TEST_P(GemmOn, stays_within_the_bound_of_its_chain) {
 
 // The promise itself, where this file can spell it out: f32 is a chain of fma.
 TEST_P(GemmOn, is_one_chain_of_fma) {
-  for (const auto& [m, n, k] : {std::tuple{1, 40, 1300}, {60, 40, 1300}, {60, 64, 1300}}) {
+  for (const auto& [m, n, k] : {std::tuple{1, 40, 1300},
+                                {60, 40, 1300},
+                                {60, 64, 1300},
+                                {128, 84, 120},
+                                {130, 2, 84},
+                                {4, 64, 5}}) {
     Matrix a(m, k, DType::f32), b(k, n, DType::f32, true), c(m, n, DType::f32);
     a.fill([&] { return normal(); });
     b.fill([&] { return normal(); });
@@ -186,7 +192,8 @@ TEST_P(GemmOn, is_one_chain_of_fma) {
 }
 
 TEST_P(GemmOn, has_the_same_bits_at_any_thread_count_and_layout) {
-  const std::tuple<int, int, int> sizes[] = {{5, 300, 700}, {90, 200, 2200}, {1600, 70, 100}};
+  const std::tuple<int, int, int> sizes[] = {{5, 300, 700},  {90, 200, 2200}, {1600, 70, 100},
+                                             {128, 84, 120}, {1100, 2, 84},   {120, 4, 1030}};
   for (const auto& [m, n, k] : sizes) {
     for (const DType type : {DType::f32, DType::bf16}) {
       Matrix a(m, k, type), b(k, n, type), c(m, n, type);
