@@ -32,6 +32,14 @@ World counted_world() {
   return world;
 }
 
+World moving_world() {
+  World world = control_world();
+  world.name = "control by numbers";
+  world.fit.vocabulary = 2;
+  world.fit.actions = Space::box({-1, -2}, {1, 2});
+  return world;
+}
+
 Learner::Learner(std::shared_ptr<Backend> on, std::unique_ptr<Model> of, const World& built_for,
                  Precision precision, std::uint64_t seed)
     : backend(std::move(on)), model(std::move(of)), world(built_for) {

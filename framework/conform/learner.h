@@ -19,6 +19,7 @@ struct World {
 World text_world(bool values);
 World control_world();  // three numbers are seen, one of four actions is taken; with values
 World counted_world();  // the same with one of five states seen
+World moving_world();   // three numbers are seen, the action is two numbers; with values
 
 struct Learner {
   std::shared_ptr<Backend> backend;

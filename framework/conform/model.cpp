@@ -1,5 +1,6 @@
 // What a model promises.
 #include <lathe/conform/learner.h>
+#include <lathe/conform/model_moves.h>
 #include <lathe/conform/suite.h>
 #include <lathe/learn/model_copy.h>
 #include <lathe/tensor/ops.h>
@@ -19,12 +20,14 @@ using Bits = std::vector<std::uint64_t>;
 std::vector<World> worlds_of(const Trial& trial) {
   std::vector<World> taken;
   std::string refusals;
-  for (const World& world : {text_world(true), text_world(false), control_world()}) {
+  for (const World& world :
+       {text_world(true), text_world(false), control_world(), moving_world()}) {
     try {
       const Learner learner(trial, trial.options(), world);
       const ModelInput input = learner.input(1, 2);
       const Tensor hidden = learner.model->hidden(input);
       if (world.fit.values) learner.model->values(input, hidden);
+      if (moves_in(world)) learner.model->deviations();
       if (taken.empty() || taken.back().name != world.name) taken.push_back(world);
     } catch (const Error& error) {
       refusals += cat("\n", world.name, ": ", error.what());
@@ -94,6 +97,10 @@ void gradients(Trial& trial) {
   for (const World& world : worlds_of(trial)) {
     Learner learner(trial, trial.options(), world);
     learner.stir();
+    if (moves_in(world)) {
+      check_move_gradients(trial, learner);
+      continue;
+    }
     ModelInput input = learner.input(2, 5);
     Ids targets = learner.random_tokens(10, 9);
     targets[3] = -1;
@@ -129,6 +136,10 @@ void agrees(Trial& trial) {
     Learner learner(trial, trial.options(), world);
     learner.stir();
     const NoGradient silent;
+    if (moves_in(world)) {
+      check_move_density(trial, learner);
+      continue;
+    }
     const Tensor hidden = learner.model->hidden(learner.input(2, 5));
     const Ids targets = learner.random_tokens(10, 9);
     const Tensor target = Tensor::of<std::int32_t>(learner.backend, {10}, targets);
@@ -290,6 +301,7 @@ void cached(Trial& trial) {
 // Each token has its own answer: any model must learn that by heart.
 void overfits(Trial& trial) {
   for (const World& world : worlds_of(trial)) {
+    if (moves_in(world)) continue;  // the same map as to choices
     Learner learner(trial, trial.options(), world);
     const ModelInput input = learner.input(2, 6, 4);
     Ids targets;
@@ -347,7 +359,8 @@ Suite model_suite() {
           .exercise = exercise,
           .tests = {{"builds", 1, "it builds for text or for observations", builds},
                     {"gradients", 2, "its gradients agree with central differences", gradients},
-                    {"agrees", 2, "score and cross_entropy follow from logits", agrees},
+                    {"agrees", 2,
+                     "score, cross_entropy and the density of moves follow from logits", agrees},
                     {"saved", 2, "its parameters are all that it has learnt", saved},
                     {"cached", 2, "decoding with a cache gives the bits of a full pass", cached},
                     {"alone", 3, "neighbours and padding change no bit", alone},

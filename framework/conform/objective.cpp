@@ -97,12 +97,17 @@ void unweighted(Trial& trial) {
     for (std::size_t n = 0; n < batch.weights.size(); n += 3) {
       batch.weights[n] = 0;
       if (!batch.token_weights.empty()) batch.token_weights[n] = 0;
-      if (batch.targets[n] >= 0) silent.push_back(n);
+      if (batch.targets.empty() || batch.targets[n] >= 0) silent.push_back(n);
     }
     const std::vector<double> first = gradient_of_loss(attempt, batch);
-    for (const std::size_t n : silent) batch.targets[n] = (batch.targets[n] + 1) % actions;
+    std::vector<float>& moves = batch.experience.moves;
+    const std::size_t width = moves.size() / batch.weights.size();
+    for (const std::size_t n : silent) {
+      if (!batch.targets.empty()) batch.targets[n] = (batch.targets[n] + 1) % actions;
+      for (std::size_t i = 0; i < width; ++i) moves[n * width + i] += 0.5f;
+    }
     trial.expect(gradient_of_loss(attempt, batch) == first, setting.name,
-                 ": the targets of places with weight 0 change the gradient");
+                 ": the actions or targets of places with weight 0 change the gradient");
   }
 }
 

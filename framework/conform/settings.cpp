@@ -92,7 +92,8 @@ void add_experience(Batch& batch, const RandomStream& random) {
   for (std::int64_t row = 0; row < batch.rows; ++row) lived.groups.push_back(row / 2);
 }
 
-// Three numbers are seen, or one of five states; an episode ends in the middle of row 0, one is cut
+// Three numbers are seen, or one of five states; the action is one of four, or two numbers (such a
+// batch has no targets). An episode ends in the middle of row 0, one is cut
 // off in row 1, and nobody knows yet what follows the ends of the other rows.
 Setting acting_setting(const World& world) {
   Setting setting{world.name, world, true, {}};
@@ -103,14 +104,19 @@ Setting acting_setting(const World& world) {
   add_experience(batch, random);
   Experience& lived = batch.experience;
   const Space& seen = world.fit.observations;
+  const Space& acted = world.fit.actions;
   const bool counted = seen.kind == Space::Kind::discrete;
+  const bool moves = acted.kind == Space::Kind::box;
   const auto state = [&](std::uint64_t index) {
     return static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(seen.size), index));
   };
   lived.width = counted ? 0 : seen.size;
   for (std::uint64_t n = 0; n < 20; ++n) {
     batch.tokens.push_back(counted ? state(500 + n) : 0);
-    batch.targets.push_back(static_cast<std::int32_t>(random.below(4, 100 + n)));
+    for (std::int64_t i = 0; moves && i < acted.size; ++i) {
+      lived.moves.push_back(number(random, 900 + 2 * n + static_cast<std::uint64_t>(i)));
+    }
+    if (!moves) batch.targets.push_back(static_cast<std::int32_t>(random.below(4, 100 + n)));
     batch.weights.push_back(1);
     batch.positions.push_back(static_cast<std::int32_t>(n % 5));
     for (std::uint64_t i = 0; !counted && i < 3; ++i) {
@@ -125,7 +131,7 @@ Setting acting_setting(const World& world) {
   for (std::uint64_t i = 0; !counted && i < 15; ++i) {
     lived.open_observations.push_back(number(random, 700 + i));
   }
-  lived.open_actions = {0, 1, 2, 3, 0};
+  if (!moves) lived.open_actions = {0, 1, 2, 3, 0};
   return setting;
 }
 
@@ -161,6 +167,7 @@ std::vector<Setting> settings_of(const Trial& trial) {
   if (!on_policy) add_feeds(trial, settings);
   settings.push_back(acting_setting(control_world()));
   settings.push_back(acting_setting(counted_world()));
+  if (on_policy) settings.push_back(acting_setting(moving_world()));
   settings.push_back(written_setting());
   return settings;
 }

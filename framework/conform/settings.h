@@ -20,7 +20,8 @@ struct Setting {
 };
 
 // Texts as the feeds of the registry cut them, for causal models and for those that see both sides;
-// transitions of a control task and of counted states; texts that were written and rewarded.
+// transitions of control tasks, whose actions are choices or numbers, and of counted states; texts
+// that were written and rewarded.
 std::vector<Setting> settings_of(const Trial& trial);
 
 // An objective in a setting, opened, with its batch prepared. It is opened and prepared, and asked

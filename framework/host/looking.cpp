@@ -2,7 +2,7 @@
 #include <lathe/base/json.h>
 #include <lathe/config/compose.h>
 #include <lathe/host/verb.h>
-#include <lathe/run/stages.h>
+#include <lathe/run/start.h>
 #include <lathe/study/plan.h>
 
 #include <algorithm>
@@ -26,6 +26,7 @@ void declare_check(po::options_description&) {}
 void check_experiment(const std::string& file, const std::vector<std::string>& changes, bool json,
                       Registry& registry) {
   const Stages stages = read_stages(file, changes, registry);
+  demand_same_tokens(stages, registry, std::filesystem::current_path());
   const bool sweeps = has_sweep(stages.config);
   const std::size_t cells = sweeps ? make_plan(file, changes, registry).cells.size() : 0;
   if (json) {

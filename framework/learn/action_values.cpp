@@ -81,6 +81,14 @@ void demand_experience(const Batch& batch, const char* objective) {
        "[feed] use = \"rollouts\" or \"replay\"");
 }
 
+void demand_choices(const Batch& batch, const char* objective) {
+  demand_experience(batch, objective);
+  if (batch.experience.moves.empty()) return;
+  fail("objective '", objective,
+       "' compares the values of all actions, but the actions of this environment are numbers: "
+       "choose ppo, a3c, reinforce, or q_learning with backup = \"soft\"");
+}
+
 double largest(std::span<const double> values) {
   return *std::max_element(values.begin(), values.end());
 }
@@ -154,12 +162,20 @@ Loss difference_loss(const Batch& batch, const ObjectivePass& pass, const Differ
   const Tensor returns = wide(*pass.parameters, {places}, batch.experience.returns);
   const Tensor values =
       chosen(pass.model->logits(pass.model->hidden(device.input)), device.targets);
+  return difference_loss(batch, pass, shape, values, returns);
+}
+
+Loss difference_loss(const Batch& batch, const ObjectivePass& pass, const DifferenceShape& shape,
+                     const Tensor& values, const Tensor& returns) {
+  const std::int64_t places = batch.rows * batch.length;
   const Tensor distance = abs(subtract(returns, values));
   const Tensor weights = wide(*pass.parameters, {places}, place_weights(batch));
+  double total = 0;
+  for (const float weight : batch.weights) total += static_cast<double>(weight);
 
-  Loss loss{sum(multiply(weights, half_square(distance, shape))), device.weight};
-  Metric error{"td_error", 0, device.weight};
-  Metric value{"action_value", 0, device.weight};
+  Loss loss{sum(multiply(weights, half_square(distance, shape))), total};
+  Metric error{"td_error", 0, total};
+  Metric value{"action_value", 0, total};
   const std::vector<double> errors = distance.values();
   const std::vector<double> known = values.values();
   for (std::int64_t row = 0; row < batch.rows; ++row) {

@@ -28,6 +28,8 @@ ActionValues open_action_values(const Model& model, const Parameters& parameters
 
 // An Error that says what is missing, where the batch holds nothing that was lived through.
 void demand_experience(const Batch& batch, const char* objective);
+// The same, and where its actions are numbers, of which none can be the best of all.
+void demand_choices(const Batch& batch, const char* objective);
 
 double largest(std::span<const double> values);
 std::int64_t first_largest(std::span<const double> values);
@@ -73,6 +75,9 @@ struct DifferenceShape {
 // reaches Q alone, not the returns G (Experience::returns): a semi-gradient. With squares and
 // stochastic gradient descent a step is Q += rate (G - Q).
 // Metrics: td_error (mean |d|), action_value (mean Q). Priorities: mean |d| of each row.
-Loss difference_loss(const Batch& batch, const ObjectivePass& pass, const DifferenceShape& options);
+Loss difference_loss(const Batch& batch, const ObjectivePass& pass, const DifferenceShape& shape);
+// The same with Q of a form of one's own, on the tape, and with its returns G: [N] each.
+Loss difference_loss(const Batch& batch, const ObjectivePass& pass, const DifferenceShape& shape,
+                     const Tensor& values, const Tensor& returns);
 
 }  // namespace lathe

@@ -2,35 +2,10 @@
 
 #include <lathe/base/log.h>
 #include <lathe/base/threads.h>
+#include <lathe/run/start.h>
 #include <lathe/run/state_files.h>
 
 namespace lathe {
-namespace {
-
-// Weights know tokens by their ids alone, so the run or checkpoint to start from must have numbered
-// them alike. One without text, or that keeps no tokenizer, is taken at its word.
-void demand_same_tokens(const Tokenizer& tokenizer, const std::filesystem::path& start) {
-  std::filesystem::path folder = start;
-  if (!std::filesystem::exists(folder / "tokenizer.json")) {
-    folder = start.parent_path().parent_path();  // of RUN/checkpoints/STEP
-  }
-  if (!std::filesystem::exists(folder / "tokenizer.json")) return;
-  const std::unique_ptr<Tokenizer> other = load_tokenizer(folder);
-  constexpr std::string_view remedy =
-      ". Begin with a run on the same vocabulary, or give this one the tokenizer of that run";
-  if (other->size() != tokenizer.size()) {
-    fail("train.start: ", folder.string(), " has a vocabulary of ", other->size(),
-         " tokens, this run one of ", tokenizer.size(), remedy);
-  }
-  const auto count = static_cast<std::int32_t>(tokenizer.size());
-  for (std::int32_t id = 0; id < count; ++id) {
-    if (other->token(id) == tokenizer.token(id)) continue;
-    fail("train.start: token ", id, " is '", other->token(id), "' in ", folder.string(), " and '",
-         tokenizer.token(id), "' in this run", remedy);
-  }
-}
-}  // namespace
-
 template <class Kind>
 std::unique_ptr<Kind> Session::make(const char* table) const {
   return registry_.create<Kind>(experiment_.plugin_of(table), experiment_.table(table));
@@ -85,7 +60,7 @@ Session::Session(const Experiment& experiment, Registry& registry, const Session
   make_model();
   if (!request.data) return;
   if (request.tokenizer_folder.empty() && !train.start.empty()) {
-    if (tokenizer) demand_same_tokens(*tokenizer, work_folder_ / train.start);
+    if (tokenizer) demand_same_tokens(experiment, *tokenizer, work_folder_);
     take_start(parameters);
     log_info("starting from the weights of ", (work_folder_ / train.start).string());
   }

@@ -56,7 +56,7 @@ class Sarsa final : public Objective {
   double discount() const override { return with_.discount; }
 
   void prepare(Batch& batch, const ObjectivePass& pass) override {
-    demand_experience(batch, "sarsa");
+    demand_choices(batch, "sarsa");
     const ActionValues open = open_action_values(*pass.model, *pass.parameters, batch);
     const ActionValues own =
         batch.length > 1 ? action_values(*pass.model, *pass.parameters, batch) : ActionValues();

@@ -3,6 +3,7 @@
 #include <lathe/learn/environment.h>
 #include <lathe/learn/objective.h>
 #include <lathe/learn/optimizer.h>
+#include <lathe/learn/policy.h>
 #include <lathe/tensor/ops.h>
 
 #include <cmath>
@@ -170,6 +171,15 @@ class PlantedModel final : public Model {
   Tensor values(const ModelInput& input, const Tensor& hidden) const override {
     return inner_.values(input, hidden);
   }
+  HeadTokens score_moves(const Tensor& hidden, const Tensor& moves) const override {
+    HeadTokens tokens = inner_.score_moves(hidden, moves);
+    if (fault == Fault::four) tokens.entropy = scale(tokens.entropy, -1);
+    return tokens;
+  }
+  Tensor deviations() const override {
+    const Tensor own = inner_.deviations();
+    return fault == Fault::three ? scale(own, 2) : own;
+  }
 
  private:
   conform::SmallModel inner_;
@@ -188,6 +198,10 @@ TEST(PlantedFaults, Models) {
   expect_said(said_of<Model, PlantedModel<Fault::three>>("same_twice"), "different results");
   expect_said(said_of<Model, PlantedModel<Fault::four>>("agrees"), "cross_entropy is -");
   expect_said(said_of<Model, PlantedModel<Fault::four>>("overfits"), "led from a loss of");
+  expect_said(said_of<Model, PlantedModel<Fault::three>>("agrees"),
+              "score_moves is not the log-density");
+  expect_said(said_of<Model, PlantedModel<Fault::four>>("agrees"),
+              "the entropy that score_moves gives is not that of its Gaussians");
 }
 
 // Cross-entropy. one: the mean in place of the sum; two: places of weight 0 pull a little; three:
@@ -216,6 +230,37 @@ class PlantedObjective final : public Objective {
   }
 };
 
+// The policy gradient of one action. one: its sign is lost where actions are numbers; two: moves of
+// places without weight pull.
+template <Fault fault>
+class PlantedPolicy final : public Objective {
+ public:
+  static constexpr const char* needs[] = {"environment"};
+  Loss loss(const Batch& batch, const ObjectivePass& pass) override {
+    if (batch.experience.moves.empty()) fail("it takes numbers alone");
+    const PolicyPass now = policy_pass(batch, pass, 1, false);
+    Tensor gain = multiply(now.log_probability, places_tensor(pass, batch.experience.rewards));
+    if (fault == Fault::one) gain = subtract(scale(gain.detached(), 2), gain);
+    std::vector<float> weights = batch.weights;
+    if (fault == Fault::two) {
+      for (float& weight : weights) weight += 0.01f;
+    }
+    Loss loss{.sum = sum(multiply(gain, places_tensor(pass, weights)))};
+    for (const float weight : weights) loss.weight += static_cast<double>(weight);
+    return loss;
+  }
+};
+
+TEST(PlantedFaults, ObjectivesOfMoves) {
+  for (const char* test : {"loses", "gradients", "unweighted", "nothing_counts", "adds_up"}) {
+    EXPECT_EQ((said_of<Objective, PlantedPolicy<Fault::none>>(test)), "") << test;
+  }
+  expect_said(said_of<Objective, PlantedPolicy<Fault::one>>("gradients"),
+              "control by numbers: the gradient of log_deviation is");
+  expect_said(said_of<Objective, PlantedPolicy<Fault::two>>("unweighted"),
+              "control by numbers: the actions or targets of places with weight 0 change");
+}
+
 TEST(PlantedFaults, Objectives) {
   for (const char* test :
        {"loses", "gradients", "unweighted", "nothing_counts", "adds_up", "resumes", "same_twice"}) {
@@ -223,7 +268,7 @@ TEST(PlantedFaults, Objectives) {
   }
   expect_said(said_of<Objective, PlantedObjective<Fault::one>>("adds_up"), "two halves lose");
   expect_said(said_of<Objective, PlantedObjective<Fault::two>>("unweighted"),
-              "the targets of places with weight 0 change the gradient");
+              "the actions or targets of places with weight 0 change the gradient");
   expect_said(said_of<Objective, PlantedObjective<Fault::three>>("gradients"),
               "central differences give");
   expect_said(said_of<Objective, PlantedObjective<Fault::four>>("nothing_counts"),

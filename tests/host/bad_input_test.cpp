@@ -65,6 +65,28 @@ TEST_F(BadInput, AStartWithAnotherVocabulary) {
     EXPECT_TRUE(holds(other.error, "train.start: token 1 is 'b' in ")) << other.error;
     EXPECT_TRUE(holds(other.error, " and 'c' in this run")) << other.error;
   }
+  // A check says the same, with the place, and runs nothing.
+  const auto check = [&](const std::string& file, const std::string& start) {
+    return program.run({"check", "tiny.toml", "data=text", "feed=windows", "tokenizer=chars",
+                        "sample.prompts=[]", "data.file=" + file, "train.start=\"" + start + "\""});
+  };
+  EXPECT_EQ(check("ba.txt", "first").code, 0) << check("ba.txt", "first").error;
+  EXPECT_EQ(check("ac.txt", "not_there_yet").code, 0);
+  EXPECT_EQ(check("none.txt", "first").code, 0) << "what cannot be read is left to the run";
+  for (const char* start : {"first", "first/checkpoints/00000001"}) {
+    const Outcome other = check("ac.txt", start);
+    EXPECT_EQ(other.code, 1);
+    EXPECT_TRUE(holds(other.error, lathe::cat("command line 'train.start=\"", start,
+                                              "\"': train.start: token 1 is 'b' in ")))
+        << other.error;
+  }
+  EXPECT_TRUE(
+      holds(check("abc.txt", "first").error, "has a vocabulary of 4 tokens, this run one of 5"));
+  program.write("own.toml", "include = [\"tiny.toml\"]\n[train]\nstart = \"first\"\n");
+  const Outcome own = program.run({"check", "own.toml", "data=text", "feed=windows",
+                                   "sample.prompts=[]", "data.file=ac.txt", "tokenizer=chars"});
+  EXPECT_TRUE(holds(own.error, "own.toml:3:1: train.start: token 1 is 'b'")) << own.error;
+
   const Outcome more = run("abc.txt", "more", "first");
   EXPECT_EQ(more.code, 1);
   EXPECT_TRUE(holds(more.error, "has a vocabulary of 4 tokens, this run one of 5")) << more.error;

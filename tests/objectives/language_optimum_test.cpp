@@ -128,6 +128,24 @@ TEST(LanguageOptimum, Reinforce) {
   }
 }
 
+// Soft Q-learning gets there from texts that nobody's policy wrote: each once.
+TEST(LanguageOptimum, SoftQLearningFromAnyTexts) {
+  for (const double lambda : {0.0, 1.0}) {
+    LanguageSpace space(3, true);
+    const Numbers scores = testing::some_scores(space.sequences());
+    const double target = best(space, scores);
+    const auto objective = space.objective("q_learning", options_of({{"backup", word("soft")},
+                                                                     {"beta", number(beta)},
+                                                                     {"lambda", number(lambda)},
+                                                                     {"discount", number(1)}}));
+    descend(space, 800, [&] {
+      Batch batch = space.rows(space.everything(), scores);
+      return space.loss_gradient(*objective, batch);
+    });
+    EXPECT_NEAR(space.value(scores, beta), target, 1e-5) << lambda;
+  }
+}
+
 // Preferences as Bradley and Terry have them, for scores 0 and log 3: of four answers three prefer
 // the better text, of two answers one prefers either of two alike. So the copies of a pair are what
 // infinitely many people would say, and comparing all texts with one of them ties all together.

@@ -142,6 +142,7 @@ class LanguageSpace {
     auto made = registry_.create<Objective>(name, options);
     made->open({.model = policy.model.get(),
                 .parameters = &policy.parameters,
+                .environment = environment,
                 .copy = {},
                 .initial =
                     [this] {
@@ -192,6 +193,7 @@ class LanguageSpace {
 
   ModelCopy policy;
   ModelCopy reference;
+  const Environment* environment = nullptr;  // for objectives that ask for the space of actions
 
  private:
   static void stir(Parameters& parameters, const std::string& name) {
