@@ -1,6 +1,7 @@
 // What the program says when its input is wrong, and what it leaves behind.
 #include "program.h"
 
+#include <lathe/base/error.h>
 #include <lathe/plugin/core_library.h>
 
 #include <sys/resource.h>
@@ -76,8 +77,8 @@ TEST_F(BadInput, AStartWithAnotherVocabulary) {
   for (const char* start : {"first", "first/checkpoints/00000001"}) {
     const Outcome other = check("ac.txt", start);
     EXPECT_EQ(other.code, 1);
-    EXPECT_TRUE(holds(other.error, lathe::cat("command line 'train.start=\"", start,
-                                              "\"': train.start: token 1 is 'b' in ")))
+    EXPECT_TRUE(holds(other.error, cat("command line 'train.start=\"", start,
+                                       "\"': train.start: token 1 is 'b' in ")))
         << other.error;
   }
   EXPECT_TRUE(
