@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "objectives/language_space.h"
+#include "objectives/one_digit_sums.h"
 #include "objectives/same_bits.h"
 
 namespace lathe {
@@ -15,6 +16,7 @@ using testing::distance;
 using testing::LanguageSpace;
 using testing::number;
 using testing::Numbers;
+using testing::one_digit_sums;
 using testing::options_of;
 using testing::some_scores;
 using testing::Tiny;
@@ -179,19 +181,7 @@ TEST(SoftValues, OneStepByHand) {
   }
 }
 
-const char* const written = R"(
-seed = 3
-[data]
-use = "sums"
-digits = 1
-train = 60
-validation = 20
-[tokenizer]
-use = "chars"
-specials = true
-[environment]
-use = "completion"
-tokens = 4
+const std::string written = one_digit_sums(R"(
 at_limit = "truncate"
 [[reward]]
 use = "exact_match"
@@ -219,7 +209,7 @@ batch = 4
 precision = "f64"
 [backend]
 use = "reference"
-)";
+)");
 
 TEST(SoftValues, GoOnToTheBit) { testing::expect_same_bits(written, {}, 8); }
 

@@ -4,28 +4,18 @@
 #include <gtest/gtest.h>
 #include <lathe/base/json.h>
 
+#include "objectives/one_digit_sums.h"
 #include "objectives/same_bits.h"
 
 namespace lathe {
 namespace {
 using testing::expect_same_bits;
 using testing::hash_of;
+using testing::one_digit_sums;
 using testing::Tiny;
 using Changes = std::vector<std::string>;
 
-const char* const texts = R"(
-seed = 3
-[data]
-use = "sums"
-digits = 1
-train = 60
-validation = 20
-[tokenizer]
-use = "chars"
-specials = true
-[environment]
-use = "completion"
-tokens = 4
+const std::string texts = one_digit_sums(R"(
 [[reward]]
 use = "exact_match"
 [[reward]]
@@ -59,7 +49,7 @@ threads = 1
 ema = 0.9
 [evaluate]
 episodes = 20
-)";
+)");
 
 const Changes ppo = {};
 const Changes grpo = {"objective=grpo", "objective.kl=0.1", "feed.group=4"};

@@ -4,27 +4,17 @@
 
 #include <algorithm>
 
+#include "objectives/one_digit_sums.h"
 #include "objectives/same_bits.h"
 
 namespace lathe {
 namespace {
 using testing::expect_same_bits;
+using testing::one_digit_sums;
 using testing::Tiny;
 using Values = std::vector<double>;
 
-const char* const texts = R"(
-seed = 3
-[data]
-use = "sums"
-digits = 1
-train = 60
-validation = 20
-[tokenizer]
-use = "chars"
-specials = true
-[environment]
-use = "completion"
-tokens = 4
+const std::string texts = one_digit_sums(R"(
 at_limit = "truncate"
 [[reward]]
 use = "exact_match"
@@ -47,7 +37,7 @@ batch = 4
 precision = "f64"
 [backend]
 use = "reference"
-)";
+)");
 
 // Q at every place, one row at a time.
 Values values_of(const Session& session, const Batch& batch) {
