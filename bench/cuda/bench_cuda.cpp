@@ -10,6 +10,9 @@
 //   --quick          small sizes: tries this program itself
 //   --backend NAME   another backend in the place of "cuda", for the same purpose
 //
+// A part that fails is a failed check with its message, and the next part runs; the JSON file is
+// written after each part, so that a run that is cut short leaves what it found.
+//
 // Exit code: 0, 1 when a check failed, 2 for a wrong call, 77 without a device.
 #include <lathe/base/error.h>
 
@@ -49,7 +52,7 @@ class Running {
 void ask_peer(const Request& request, const Take& take) {
   const std::string command =
       cat("'", request.python, "' '", LATHE_SOURCE, "/bench/peers/cuda_torch.py'",
-          request.sizes.quick ? " --quick" : "");
+          request.sizes.quick ? " --quick" : "", request.backend == "cuda" ? "" : " --device cpu");
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) fail("could not run ", command);
   std::string line;
@@ -64,6 +67,12 @@ void ask_peer(const Request& request, const Take& take) {
   if (pclose(pipe) != 0) take({.group = "torch", .name = "script", .note = "ended with an error"});
 }
 
+void write(const Report& report, const std::string& path) {
+  if (path.empty()) return;
+  std::ofstream file(path);
+  if (!(file << report.json())) fail("could not write ", path);
+}
+
 int run(const Request& request) {
   std::unique_ptr<Backend> backend;
   try {
@@ -75,21 +84,26 @@ int run(const Request& request) {
   Report report{.device = backend->device(), .seconds = 0, .findings = {}};
   const double begin = seconds_now();
   Running take(report);
-  check_ops(request.backend, take);
-  check_losses(request.backend, request.sizes, take);
+  const auto part = [&](const char* name, const auto& work) {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      take({.group = name, .name = "could not go on", .passed = false, .note = error.what()});
+    }
+    report.seconds = seconds_now() - begin;
+    write(report, request.json);
+  };
+  const Sizes& sizes = request.sizes;
+  part("op", [&] { check_ops(request.backend, sizes, take); });
+  part("losses", [&] { check_losses(request.backend, sizes, take); });
   if (!request.checks) {
-    measure_ops(*backend, request.backend, request.sizes, take);
+    part("product", [&] { measure_ops(*backend, request.backend, sizes, take); });
     backend.reset();
-    measure_training(request.backend, request.sizes, take);
-    measure_writing(request.backend, request.sizes, take);
-    if (!request.python.empty()) ask_peer(request, take);
+    part("train", [&] { measure_training(request.backend, sizes, take); });
+    part("write", [&] { measure_writing(request.backend, sizes, take); });
+    if (!request.python.empty()) part("torch", [&] { ask_peer(request, take); });
   }
-  report.seconds = seconds_now() - begin;
   std::printf("%s", report.table().c_str());
-  if (!request.json.empty()) {
-    std::ofstream file(request.json);
-    if (!(file << report.json())) fail("could not write ", request.json);
-  }
   return report.exit_code();
 }
 

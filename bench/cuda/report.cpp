@@ -88,7 +88,8 @@ std::string Report::json() const {
     if (!finding.note.empty()) one["note"] = finding.note;
     all["findings"].push_back(one);
   }
-  return all.dump(2) + "\n";
+  // Messages of drivers and libraries may hold anything.
+  return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 int Report::exit_code() const {

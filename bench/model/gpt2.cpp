@@ -153,6 +153,12 @@ Experiment gpt2_experiment(const Gpt2Setup& setup, Registry& registry) {
       arguments.emplace_back(argument);
     }
   }
+  arguments.push_back("+model.recompute=" + setup.recompute);
+  if (setup.small) {
+    for (const char* argument : {"model.layers=1", "model.heads=2", "model.width=64"}) {
+      arguments.emplace_back(argument);
+    }
+  }
   if (!setup.timed && setup.backend == "onednn") {
     arguments.push_back("backend.matmul=" + setup.matmul);
   }

@@ -16,10 +16,12 @@ struct Gpt2Setup {
   std::int64_t length = 256;  // T
   std::string precision = "f32";
   std::string backend = "onednn";
-  bool deterministic = false;  // of backend cuda
-  std::string matmul = "own";  // of backend onednn
-  bool timed = false;          // take the time of every op
-  bool masked = false;         // an encoder of the same size, by the objective "masked" (joint)
+  bool deterministic = false;      // of backend cuda
+  std::string matmul = "own";      // of backend onednn
+  std::string recompute = "none";  // of model gpt or encoder
+  bool small = false;              // one narrow layer instead, to try a program
+  bool timed = false;              // take the time of every op
+  bool masked = false;             // an encoder of the same size, by the objective "masked" (joint)
 };
 
 Experiment gpt2_experiment(const Gpt2Setup& setup, Registry& registry);

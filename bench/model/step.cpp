@@ -2,7 +2,8 @@
 // alone, and the rate of multiply-adds of the machine. Step and products take turns; a sample
 // counts only between two probes that reach 90 % of the best (probe.h).
 //
-//   bench_step [--rounds R] [--matmul own|onednn] [--only f32:4x256,...] [--ops]
+//   bench_step [--rounds R] [--matmul own|onednn] [--recompute none|gelu|norm|block]
+//              [--only f32:4x256,...] [--ops]
 //
 // --ops prints where the time goes, op by op, instead. --serve reads a case from each line of
 // standard input and answers with the seconds of one step ("probe": GFLOP/s), for compare.py.
@@ -25,6 +26,7 @@ struct Request {
   std::size_t rounds = 3;
   double limit = 60;  // seconds for one line
   std::string matmul = "own";
+  std::string recompute = "none";
   std::string only = "f32:4x256,f32:4x64,f32:1x1024,bf16:4x256,bf16:4x64,bf16:1x1024";
   bool ops = false;
   bool serve = false;
@@ -88,6 +90,7 @@ void show_ops(Gpt2Setup setup, const Request& request) {
 Gpt2Setup setup_of(const std::string& text, const Request& request) {
   Gpt2Setup setup;
   setup.matmul = request.matmul;
+  setup.recompute = request.recompute;
   setup.precision = text.substr(0, text.find(':'));
   long long batch = 0, length = 0;
   if (std::sscanf(text.c_str() + setup.precision.size(), ":%lldx%lld", &batch, &length) != 2) {
@@ -128,9 +131,11 @@ void compare_all(const Request& request) {
     peak[0] = std::max(peak[0], fma_rate());
     peak[1] = std::max(peak[1], bf16_dot_rate());
   }
-  std::printf("%s\npeak: %.0f GFLOP/s f32, %.0f bf16; backend.matmul = %s\n",
-              registry().create<Backend>("onednn", Config())->device().c_str(), peak[0], peak[1],
-              request.matmul.c_str());
+  std::printf(
+      "%s\npeak: %.0f GFLOP/s f32, %.0f bf16; backend.matmul = %s, "
+      "model.recompute = %s\n",
+      registry().create<Backend>("onednn", Config())->device().c_str(), peak[0], peak[1],
+      request.matmul.c_str(), request.recompute.c_str());
   std::printf("%-5s %-7s %8s %8s %8s %7s %8s %9s %9s %7s %6s %8s\n", "", "B x T", "s/step",
               "tokens/s", "products", "ratio", "GFLOP/s", "of peak", "plan MB", "slab MB", "RSS GB",
               "kept");
@@ -164,6 +169,8 @@ int main(int count, char** arguments) {
       request.limit = std::strtod(value, nullptr);
     } else if (word == "--matmul") {
       request.matmul = value;
+    } else if (word == "--recompute") {
+      request.recompute = value;
     } else if (word == "--only") {
       request.only = value;
     } else {

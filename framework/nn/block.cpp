@@ -2,6 +2,14 @@
 
 namespace lathe {
 
+Recompute recompute_of(const std::string& name) {
+  if (name == "none") return Recompute::none;
+  if (name == "gelu") return Recompute::gelu;
+  if (name == "norm") return Recompute::norm;
+  if (name == "block") return Recompute::block;
+  fail("there is no recompute = \"", name, "\". Valid: none, gelu, norm, block");
+}
+
 Block::Block(Parameters& parameters, const std::string& name, int index,
              const BlockOptions& options)
     : with_(options), index_(index) {
@@ -66,18 +74,28 @@ Tensor Block::attend(const Tensor& normed, const Tensor& x, const Places& places
 }
 
 Tensor Block::feed_forward(const Tensor& normed, const Tensor& x, const PassOptions& pass) const {
-  const Tensor hidden = with_.gated ? swiglu(up_(normed)) : up_(normed, with_.activation);
+  const bool keeps = with_.recompute == Recompute::none || with_.recompute == Recompute::block;
+  const Keep keep = keeps ? Keep::result : Keep::recipe;
+  const Tensor hidden =
+      with_.gated ? swiglu(up_(normed), keep) : up_(normed, with_.activation, {}, keep);
   if (!pass.training || with_.dropout == 0) return down_(hidden, Activation::none, x);
   return add(x, dropout(down_(hidden), with_.dropout, stream(pass, 2)));
 }
 
 Tensor Block::operator()(const Tensor& x, const Places& places, const PassOptions& pass) const {
+  // With a cache nothing is learnt, and running twice would append twice.
+  if (with_.recompute != Recompute::block || places.cache != nullptr) return run(x, places, pass);
+  return recomputed([this, x, places, pass] { return run(x, places, pass); });
+}
+
+Tensor Block::run(const Tensor& x, const Places& places, const PassOptions& pass) const {
+  const Keep keep = with_.recompute == Recompute::norm ? Keep::recipe : Keep::result;
   if (with_.post_norm) {
-    const Tensor mixed = attention_norm_(attend(x, x, places, pass));
-    return feed_norm_(feed_forward(mixed, mixed, pass));
+    const Tensor mixed = attention_norm_(attend(x, x, places, pass), keep);
+    return feed_norm_(feed_forward(mixed, mixed, pass), keep);
   }
-  const Tensor mixed = attend(attention_norm_(x), x, places, pass);
-  return feed_forward(feed_norm_(mixed), mixed, pass);
+  const Tensor mixed = attend(attention_norm_(x, keep), x, places, pass);
+  return feed_forward(feed_norm_(mixed, keep), mixed, pass);
 }
 
 }  // namespace lathe

@@ -1,5 +1,5 @@
-// The Transformer block (Vaswani et al., 2017), pre-norm as in GPT-2 or post-norm as in BERT, shared
-// by causal and bidirectional models.
+// The Transformer block (Vaswani et al., 2017), pre-norm as in GPT-2 or post-norm as in BERT,
+// shared by causal and bidirectional models.
 #pragma once
 
 #include <lathe/nn/layers.h>
@@ -30,6 +30,20 @@ struct Places {
   KeyValueCache* cache = nullptr;
 };
 
+// What a block keeps for the backward pass, from all to least. What is not kept is made again
+// there, by the same ops on the same operands: losses and gradients have the same bits.
+enum class Recompute : std::uint8_t {
+  none,
+  gelu,   // not the activation of the feed-forward part (or its gate), [N, F]
+  norm,   // nor the results of the norms, 2 [N, C]
+  block,  // nothing but the block's input, [N, C]
+};
+inline constexpr const char* recompute_meaning =
+    "what the backward pass makes again instead of keeping it: nothing, activations, these and "
+    "norms, or whole blocks; saves memory and changes no bit";
+// "none", "gelu", "norm" or "block".
+Recompute recompute_of(const std::string& name);
+
 struct BlockOptions {
   std::int64_t width = 0;      // C
   std::int64_t heads = 0;      // H
@@ -46,6 +60,7 @@ struct BlockOptions {
   float dropout = 0;        // after attention, after the feed-forward part, and of the weights
   double deviation = 0.02;  // of the initial weights
   double residual_deviation = 0.02;  // of the two projections that write to the residual stream
+  Recompute recompute = Recompute::none;
 };
 
 class Block {
@@ -57,6 +72,7 @@ class Block {
   Tensor operator()(const Tensor& x, const Places& places, const PassOptions& pass) const;
 
  private:
+  Tensor run(const Tensor& x, const Places& places, const PassOptions& pass) const;
   Tensor attend(const Tensor& normed, const Tensor& x, const Places& places,
                 const PassOptions& pass) const;
   Tensor feed_forward(const Tensor& normed, const Tensor& x, const PassOptions& pass) const;

@@ -12,8 +12,9 @@ Linear::Linear(Parameters& parameters, const std::string& name, std::int64_t in,
     : weight_(&parameters.matrix(name + ".weight", {out, in}, initial)),
       bias_(bias ? &parameters.vector(name + ".bias", out, Initial::zeros()) : nullptr) {}
 
-Tensor Linear::operator()(const Tensor& x, Activation activation, const Tensor& residual) const {
-  return linear(x, weight_->value, value_of(bias_), activation, residual);
+Tensor Linear::operator()(const Tensor& x, Activation activation, const Tensor& residual,
+                          Keep keep) const {
+  return linear(x, weight_->value, value_of(bias_), activation, residual, keep);
 }
 
 Normalisation::Normalisation(Parameters& parameters, const std::string& name, std::int64_t width,
@@ -25,8 +26,8 @@ Normalisation::Normalisation(Parameters& parameters, const std::string& name, st
       kind_(kind),
       epsilon_(epsilon) {}
 
-Tensor Normalisation::operator()(const Tensor& x) const {
-  return norm(x, weight_->value, value_of(bias_), kind_, epsilon_);
+Tensor Normalisation::operator()(const Tensor& x, Keep keep) const {
+  return norm(x, weight_->value, value_of(bias_), kind_, epsilon_, keep);
 }
 
 }  // namespace lathe

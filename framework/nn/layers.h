@@ -23,7 +23,7 @@ class Linear {
 
   // activation(x w^T + b) + residual
   Tensor operator()(const Tensor& x, Activation activation = Activation::none,
-                    const Tensor& residual = {}) const;
+                    const Tensor& residual = {}, Keep keep = Keep::result) const;
 
  private:
   Parameter* weight_ = nullptr;
@@ -37,7 +37,7 @@ class Normalisation {
   Normalisation(Parameters& parameters, const std::string& name, std::int64_t width, Norm kind,
                 bool bias, double epsilon);
 
-  Tensor operator()(const Tensor& x) const;
+  Tensor operator()(const Tensor& x, Keep keep = Keep::result) const;
 
  private:
   Parameter* weight_ = nullptr;

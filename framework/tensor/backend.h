@@ -61,14 +61,15 @@ struct Target {
   explicit operator bool() const { return static_cast<bool>(view); }
 };
 
-// y = activation(x w^T + bias) + residual
+// y = activation(before) + residual, before = x w^T + bias rounded to the dtype of y: whether
+// `before` is asked for or not, so that y can be made again from it, bit by bit.
 struct LinearArguments {
   View x;         // [N, I]
   View weight;    // [O, I]
   View bias;      // [O] wide, or none
   View residual;  // [N, O], or none
   Activation activation = Activation::none;
-  View before;  // [N, O] out: x w^T + bias; given when the activation has a backward to come
+  View before;  // [N, O] out; given when the activation has a backward to come
   View y;       // [N, O] out
 };
 struct LinearGradients {

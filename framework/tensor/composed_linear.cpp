@@ -89,6 +89,9 @@ void Backend::linear(const LinearArguments& arguments) {
   Scratch sum = product(*this, wide(*this, arguments.x), transposed(weight, 0, 1));
   if (arguments.bias) sum = apply(*this, Binary::add, sum, arguments.bias);
   if (arguments.before) copy(sum, arguments.before);
+  if (arguments.activation != Activation::none) {
+    sum = wide(*this, cast(*this, sum, arguments.y.dtype));
+  }
   Scratch y = activated(*this, arguments.activation, sum);
   if (arguments.residual) y = apply(*this, Binary::add, y, wide(*this, arguments.residual));
   copy(y, arguments.y);

@@ -12,12 +12,15 @@ namespace lathe {
 // ---- Coarse ops; shapes and formulas at the argument structs in backend.h
 
 // activation(x w^T + bias) + residual; x [N, I], weight [O, I], bias [O] or none, residual [N, O]
-// or none.
+// or none. The recipe of its result is the activation (without a residual; relu's result is kept in
+// any case, for its slope). x may have a recipe.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
-              Activation activation = Activation::none, const Tensor& residual = {});
+              Activation activation = Activation::none, const Tensor& residual = {},
+              Keep keep = Keep::result);
 
 // Layer norm (Ba et al., 2016) or RMS norm over the last axis of x [N, C].
-Tensor norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Norm kind, double epsilon);
+Tensor norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Norm kind, double epsilon,
+            Keep keep = Keep::result);
 
 // Norm of x + residual; gives that sum as well: {sum, normalised}.
 std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& residual, const Tensor& weight,
@@ -67,7 +70,7 @@ HeadTokens head_tokens(const Tensor& x, const Tensor& weight, const Tensor& targ
 Tensor rotary(const Tensor& x, const Tensor& positions, double base);
 
 // silu(first half) * second half of x [N, 2F].
-Tensor swiglu(const Tensor& x);
+Tensor swiglu(const Tensor& x, Keep keep = Keep::result);
 
 // Inverted dropout; the identity for probability 0.
 Tensor dropout(const Tensor& x, float probability, const RandomStream& random);

@@ -43,10 +43,11 @@ Tensor noted(Tensor y, const Tensor& x, Derivative derivative) {
   if (!recording({&x})) return y;
   const Shape shape = y.shape();
   const auto variable = track(y);
-  Tape::current()->record({variable}, [variable, shape, x, derivative] {
+  const Receiver operand(x);
+  Tape::current()->record({variable}, [variable, shape, operand, derivative] {
     Tensor dy = gathered(variable, shape);
     variable->gradient = Tensor();
-    give_gradient(x, derivative(std::move(dy)));
+    operand.give(derivative(std::move(dy)));
   });
   return y;
 }
@@ -56,10 +57,11 @@ Tensor noted(Tensor y, const Tensor& a, const Tensor& b, Left left, Right right)
   if (!recording({&a, &b})) return y;
   const Shape shape = y.shape();
   const auto variable = track(y);
-  Tape::current()->record({variable}, [variable, shape, a, b, left, right] {
+  const Receiver to_a(a), to_b(b);
+  Tape::current()->record({variable}, [variable, shape, to_a, to_b, left, right] {
     const Tensor dy = gathered(variable, shape);
-    if (a.variable()) give_gradient(a, reduced_to(left(dy), a.shape()));
-    if (b.variable()) give_gradient(b, reduced_to(right(dy), b.shape()));
+    if (to_a) to_a.give(reduced_to(left(dy), to_a.shape()));
+    if (to_b) to_b.give(reduced_to(right(dy), to_b.shape()));
   });
   return y;
 }

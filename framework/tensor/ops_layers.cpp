@@ -18,8 +18,26 @@ void expect_rank(const Tensor& tensor, int rank, const char* what) {
 }
 }  // namespace
 
+namespace {
+Unary unary_of(Activation activation) {
+  switch (activation) {
+    case Activation::none:
+      break;
+    case Activation::gelu_tanh:
+      return Unary::gelu_tanh;
+    case Activation::gelu_erf:
+      return Unary::gelu_erf;
+    case Activation::relu:
+      return Unary::relu;
+    case Activation::silu:
+      return Unary::silu;
+  }
+  fail("no activation, no recipe");
+}
+}  // namespace
+
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation,
-              const Tensor& residual) {
+              const Tensor& residual, Keep keep) {
   expect_rank(x, 2, "x of linear");
   expect(weight, {weight.shape().rank() == 2 ? weight.size(0) : 0, x.size(1)}, "weight of linear");
   const Shape shape{x.size(0), weight.size(0)};
@@ -42,18 +60,28 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
                       .y = y.view()});
   if (!tracked) return y;
   const auto variable = track(y);
+  if (keep == Keep::recipe && before && !by_result && !residual) {
+    variable->again = [before, op = unary_of(activation)] {
+      Tensor made = Tensor::empty(before.shared_backend(), before.shape(), before.dtype());
+      made.backend().unary(op, before.view(), made.view());
+      return made;
+    };
+  }
+  const Kept kept(x);
+  const Receiver on(residual);
   Tape::current()->record({variable}, [=] {
     Tensor dy = gathered(variable, shape);
-    x.backend().linear_gradient({.x = x.view(),
-                                 .weight = weight.view(),
-                                 .activation = activation,
-                                 .before = before.view(),
-                                 .dy = dy.view(),
-                                 .dx = gradient_target(x),
-                                 .dweight = gradient_target(weight),
-                                 .dbias = gradient_target(bias)});
+    const Tensor operand = kept.tensor();
+    dy.backend().linear_gradient({.x = operand.view(),
+                                  .weight = weight.view(),
+                                  .activation = activation,
+                                  .before = before.view(),
+                                  .dy = dy.view(),
+                                  .dx = gradient_target(operand),
+                                  .dweight = gradient_target(weight),
+                                  .dbias = gradient_target(bias)});
     variable->gradient = Tensor();  // so that the residual can take dy's memory over
-    give_gradient(residual, std::move(dy));
+    on.give(std::move(dy));
   });
   return y;
 }
@@ -65,7 +93,7 @@ struct Normed {
 };
 
 Normed norm_of(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
-               Norm kind, double epsilon) {
+               Norm kind, double epsilon, Keep keep = Keep::result) {
   expect_rank(x, 2, "x of norm");
   expect(weight, {x.size(1)}, "weight of norm");
   if (bias) expect(bias, {x.size(1)}, "bias of norm");
@@ -97,6 +125,12 @@ Normed norm_of(const Tensor& x, const Tensor& residual, const Tensor& weight, co
   const auto sum_variable = residual ? results.front() : nullptr;
   const auto y_variable = results.back();
   Tensor saved = sum.detached();
+  if (keep == Keep::recipe) {
+    y_variable->again = [=, weight = weight.detached(), bias = bias.detached()] {
+      const NoGradient silent;
+      return norm_of(saved, {}, weight, bias, kind, epsilon).y;
+    };
+  }
   Tape::current()->record(std::move(results), [=] {
     const Tensor dy = gathered(y_variable, shape);
     Tensor dsum = sum_variable ? gathered(sum_variable, shape) : Tensor();
@@ -130,8 +164,9 @@ Normed norm_of(const Tensor& x, const Tensor& residual, const Tensor& weight, co
 }
 }  // namespace
 
-Tensor norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Norm kind, double epsilon) {
-  return norm_of(x, {}, weight, bias, kind, epsilon).y;
+Tensor norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Norm kind, double epsilon,
+            Keep keep) {
+  return norm_of(x, {}, weight, bias, kind, epsilon, keep).y;
 }
 
 std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& residual, const Tensor& weight,
@@ -177,19 +212,20 @@ Tensor rotary(const Tensor& x, const Tensor& positions, double base) {
       {.x = x.view(), .positions = positions.view(), .base = base, .y = Target{y.view()}});
   if (!recording({&x})) return y;
   const auto variable = track(y);
-  const Tensor operand = x;
+  const Receiver operand(x);
+  const Shape shape = x.shape();
   Tape::current()->record({variable}, [=] {
-    const Tensor dy = gathered(variable, operand.shape());
+    const Tensor dy = gathered(variable, shape);
     dy.backend().rotary({.x = dy.view(),
                          .positions = positions.view(),
                          .base = base,
                          .inverse = true,
-                         .y = gradient_target(operand)});
+                         .y = operand.target()});
   });
   return y;
 }
 
-Tensor swiglu(const Tensor& x) {
+Tensor swiglu(const Tensor& x, Keep keep) {
   expect_rank(x, 2, "x of swiglu");
   if (x.size(1) % 2 != 0) fail("swiglu needs an even width, not ", x.size(1));
   const Shape shape{x.size(0), x.size(1) / 2};
@@ -197,6 +233,12 @@ Tensor swiglu(const Tensor& x) {
   x.backend().swiglu(x.view(), y.view());
   if (!recording({&x})) return y;
   const auto variable = track(y);
+  if (keep == Keep::recipe) {
+    variable->again = [pre = x.detached()] {
+      const NoGradient silent;
+      return swiglu(pre);
+    };
+  }
   Tape::current()->record({variable}, [=] {
     const Tensor dy = gathered(variable, shape);
     x.backend().swiglu_gradient(x.view(), dy.view(), gradient_target(x));
@@ -211,10 +253,11 @@ Tensor dropout(const Tensor& x, float probability, const RandomStream& random) {
   x.backend().dropout(x.view(), probability, random, Target{y.view()});
   if (!recording({&x})) return y;
   const auto variable = track(y);
-  const Tensor operand = x;
+  const Receiver operand(x);
+  const Shape shape = x.shape();
   Tape::current()->record({variable}, [=] {
-    const Tensor dy = gathered(variable, operand.shape());
-    dy.backend().dropout(dy.view(), probability, random, gradient_target(operand));
+    const Tensor dy = gathered(variable, shape);
+    dy.backend().dropout(dy.view(), probability, random, operand.target());
   });
   return y;
 }

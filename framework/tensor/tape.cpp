@@ -77,6 +77,18 @@ void Tape::backward(const Tensor& loss) {
   const NoGradient silent;
   loss.variable()->seed = true;
   loss.backend().fill(target_of(*loss.variable()).view, 1);
+  play();
+}
+
+void Tape::backward(Tensor result, Tensor gradient) {
+  if (!result.variable()) return;  // nothing on the tape was read
+  const NoGradient silent;
+  give_gradient(result, std::move(gradient));
+  result = Tensor();  // its memory is not needed any more
+  play();
+}
+
+void Tape::play() {
   while (!notes_.empty()) {
     Note note = std::move(notes_.back());
     notes_.pop_back();
@@ -94,6 +106,24 @@ void Tape::backward(const Tensor& loss) {
 
 NoGradient::NoGradient() : before_(current_tape) { current_tape = nullptr; }
 NoGradient::~NoGradient() { current_tape = before_; }
+
+Tensor recomputed(std::function<Tensor()> function) {
+  if (current_tape == nullptr) return function();
+  Tensor y = [&] {
+    const NoGradient silent;
+    return function();
+  }();
+  const Shape shape = y.shape();
+  const auto variable = track(y);
+  current_tape->record({variable}, [variable, shape, function = std::move(function)] {
+    Tensor dy = gathered(variable, shape);
+    variable->gradient = Tensor();  // so that the inner tape can take dy's memory over
+    Tape tape;
+    Tensor again = function();
+    tape.backward(std::move(again), std::move(dy));
+  });
+  return y;
+}
 
 bool recording(std::initializer_list<const Tensor*> operands) {
   if (current_tape == nullptr) return false;
@@ -122,16 +152,16 @@ Tensor gathered(const std::shared_ptr<Variable>& variable, const Shape& shape) {
   return variable->gradient.reshape(shape);
 }
 
-Target gradient_target(const Tensor& operand) {
-  if (!operand || !operand.variable()) return Target{};
-  Target target = target_of(*operand.variable());
-  target.view = reshaped(target.view, operand.shape());
+Target Receiver::target() const {
+  if (!variable_) return Target{};
+  Target target = target_of(*variable_);
+  target.view = reshaped(target.view, shape_);
   return target;
 }
 
-void give_gradient(const Tensor& operand, Tensor gradient) {
-  if (!operand || !operand.variable()) return;
-  Variable& variable = *operand.variable();
+void Receiver::give(Tensor gradient) const {
+  if (!variable_) return;
+  Variable& variable = *variable_;
   const bool free_to_take = variable.state == Variable::State::empty && !variable.parameter &&
                             !variable.whole && variable.dtype == gradient.dtype() &&
                             gradient.view().is_dense();
@@ -140,16 +170,34 @@ void give_gradient(const Tensor& operand, Tensor gradient) {
     variable.state = Variable::State::filled;
     return;
   }
-  const Target target = gradient_target(operand);
-  Backend& backend = operand.backend();
-  if (!target.add) return backend.copy(gradient.view(), target.view);
-  if (gradient.dtype() != target.view.dtype) {  // a parameter's gradient is wide
-    const Tensor wide =
-        Tensor::empty(operand.shared_backend(), gradient.shape(), target.view.dtype);
+  const Target goal = target();
+  Backend& backend = gradient.backend();
+  if (!goal.add) return backend.copy(gradient.view(), goal.view);
+  if (gradient.dtype() != goal.view.dtype) {  // a parameter's gradient is wide
+    const Tensor wide = Tensor::empty(gradient.shared_backend(), gradient.shape(), goal.view.dtype);
     backend.copy(gradient.view(), wide.view());
     gradient = wide;
   }
-  backend.binary(Binary::add, target.view, gradient.view(), target.view);
+  backend.binary(Binary::add, goal.view, gradient.view(), goal.view);
+}
+
+Target gradient_target(const Tensor& operand) { return Receiver(operand).target(); }
+
+void give_gradient(const Tensor& operand, Tensor gradient) {
+  Receiver(operand).give(std::move(gradient));
+}
+
+Kept::Kept(const Tensor& operand) : variable_(operand.variable()) {
+  if (!operand) return;
+  shape_ = operand.shape();
+  if (!variable_ || !variable_->again) elements_ = operand;
+}
+
+Tensor Kept::tensor() const {
+  if (elements_ || !variable_) return elements_;
+  Tensor made = variable_->again().reshape(shape_);
+  made.set_variable(variable_);
+  return made;
 }
 
 Tensor leaf(Tensor tensor) {

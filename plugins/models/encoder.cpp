@@ -57,6 +57,8 @@ class Encoder final : public Model {
     float dropout =
         key("dropout", 0.0F, "dropped share of embeddings, attention weights and both branches",
             at_least(0), below(1));
+    std::string recompute = key("recompute", "none", recompute_meaning,
+                                one_of({"none", "gelu", "norm", "block"}), affects_runtime);
     double deviation = key("deviation", 0.02,
                            "standard deviation of the initial weights; with pre-norm / sqrt(2 "
                            "layers) for the two projections into the residual stream",
@@ -165,6 +167,7 @@ BlockOptions Encoder::block_options() const {
   options.activation = activation();
   options.rotary_base = with_.positions == "rotary" ? with_.rotary_base : 0;
   options.dropout = with_.dropout;
+  options.recompute = recompute_of(with_.recompute);
   options.deviation = options.residual_deviation = with_.deviation;
   if (!options.post_norm) {  // the sum of all branches, not each of them, is what comes out
     options.residual_deviation /=

@@ -47,6 +47,8 @@ class Gpt final : public Model {
     float dropout =
         key("dropout", 0.0F, "dropped share of embeddings, attention weights and both branches",
             at_least(0), below(1));
+    std::string recompute = key("recompute", "none", recompute_meaning,
+                                one_of({"none", "gelu", "norm", "block"}), affects_runtime);
     double deviation = key("deviation", 0.02,
                            "standard deviation of the initial weights; / sqrt(2 layers) for the "
                            "two projections into the residual stream",
@@ -115,6 +117,7 @@ BlockOptions Gpt::block_options() const {
                                                       : Activation::gelu_tanh;
   options.rotary_base = with_.positions == "rotary" ? with_.rotary_base : 0;
   options.dropout = with_.dropout;
+  options.recompute = recompute_of(with_.recompute);
   options.deviation = with_.deviation;
   options.residual_deviation =
       with_.deviation /

@@ -103,7 +103,8 @@ TEST_P(GemmOn, adds_bias_and_residual_around_relu_exactly) {
             const double sum = dot(a, b, i, j) + static_cast<double>(bias[static_cast<size_t>(j)]);
             ASSERT_EQ(before.get(i, j), rounded(result, sum));
             ASSERT_EQ(c.get(i, j),
-                      rounded(result, std::max(sum, 0.0) + static_cast<double>(added.get(i, j))));
+                      rounded(result, std::max(static_cast<double>(rounded(result, sum)), 0.0) +
+                                          static_cast<double>(added.get(i, j))));
           }
         }
         ASSERT_EQ(c.written(), m * n);

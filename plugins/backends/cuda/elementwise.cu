@@ -11,6 +11,7 @@
 #include "cuda.h"
 #include "element.h"
 #include "functions.h"
+#include "row.h"
 #include "types.h"
 #include "walk.h"
 
@@ -145,38 +146,77 @@ void copy_as(Stream stream, const View& from, const View& to) {
 template <class T>
 struct Fill {
   static constexpr int threads = map_threads;
+  static constexpr int pack = pack_of<T>;
   Walk<1> walk;
   T value;
   T* to;
+  bool packed;
 
   LATHE_DEVICE void operator()(const Block& block) const {
     const std::int64_t number = std::int64_t{block.x()} * threads + block.thread();
-    if (number < walk.count) to[walk.places(number).at[0]] = value;
+    const std::int64_t begin = packed ? number * pack : number;
+    if (packed && begin + pack <= walk.count) {
+      Pack<T, pack> values;
+      for (int i = 0; i < pack; ++i) values.at[i] = value;
+      store(to + begin, values);
+      return;
+    }
+    const std::int64_t end = packed ? walk.count : begin + 1;
+    for (std::int64_t i = begin; i < end && i < walk.count; ++i) to[walk.places(i).at[0]] = value;
   }
 };
 
 template <class T>
 void fill_with(Stream stream, const View& to, T value) {
-  const Fill<T> kernel{
-      .walk = walk_of<1>(to.shape, {&to.strides}), .value = value, .to = static_cast<T*>(to.data)};
-  launch({blocks_for(kernel.walk.count, map_threads)}, 0, stream, kernel);
+  Fill<T> kernel{.walk = walk_of<1>(to.shape, {&to.strides}),
+                 .value = value,
+                 .to = static_cast<T*>(to.data),
+                 .packed = false};
+  kernel.packed = kernel.walk.rank == 1 && kernel.walk.dense(0) && is_aligned(to.data);
+  const int each = kernel.packed ? kernel.pack : 1;
+  launch({blocks_for(kernel.walk.count, map_threads * each)}, 0, stream, kernel);
 }
 
 template <class T, class Condition>
 struct Choose {
   static constexpr int threads = map_threads;
+  static constexpr int pack = 16 / static_cast<int>(std::max(sizeof(T), sizeof(Condition)));
   Walk<4> walk;
   const Condition* condition;
   const T* a;
   const T* b;
   T* y;
+  bool packed;
 
   LATHE_DEVICE void operator()(const Block& block) const {
     const std::int64_t number = std::int64_t{block.x()} * threads + block.thread();
-    if (number >= walk.count) return;
-    const auto places = walk.places(number);
-    const bool first = to_float(condition[places.at[0]]) != 0;
-    y[places.at[3]] = first ? a[places.at[1]] : b[places.at[2]];
+    const std::int64_t begin = packed ? number * pack : number;
+    if (packed && begin + pack <= walk.count) {
+      const auto which = some<Condition>(condition, 0, begin);
+      const auto left = some<T>(a, 1, begin);
+      const auto right = some<T>(b, 2, begin);
+      Pack<T, pack> chosen;
+      for (int i = 0; i < pack; ++i) {
+        chosen.at[i] = to_float(which.at[i]) != 0 ? left.at[i] : right.at[i];
+      }
+      store(y + begin, chosen);
+      return;
+    }
+    const std::int64_t end = packed ? walk.count : begin + 1;
+    for (std::int64_t i = begin; i < end && i < walk.count; ++i) {
+      const auto places = walk.places(i);
+      const bool first = to_float(condition[places.at[0]]) != 0;
+      y[places.at[3]] = first ? a[places.at[1]] : b[places.at[2]];
+    }
+  }
+
+  // Neighbours of an operand of a flat walk, which may repeat one element.
+  template <class E>
+  LATHE_DEVICE Pack<E, pack> some(const E* from, int view, std::int64_t begin) const {
+    if (walk.stride[view][0] == 1) return load<pack>(from + begin);
+    Pack<E, pack> same;
+    for (int i = 0; i < pack; ++i) same.at[i] = from[0];
+    return same;
   }
 };
 
@@ -196,12 +236,22 @@ struct Dropout {
     const std::int64_t begin = (std::int64_t{block.x()} * threads + block.thread()) * 4;
     if (begin >= walk.count) return;
     const PhiloxBlock words = random.block(static_cast<std::uint64_t>(begin) / 4);
+    if (walk.rank == 1) {
+      float values[4];
+      Row<const T, 4>(x, walk.stride[0][0], walk.count).read(begin, values);
+      for (int i = 0; i < 4; ++i) values[i] = thinned(words, i, values[i]);
+      Row<T, 4>(y, walk.stride[1][0], walk.count).write(begin, values, add);
+      return;
+    }
     for (int i = 0; i < 4 && begin + i < walk.count; ++i) {
       const auto places = walk.places(begin + i);
-      const float uniform = static_cast<float>(words[static_cast<unsigned>(i)] >> 8) * 0x1p-24f;
-      const float value = uniform < probability ? 0.0f : to_float(x[places.at[0]]) * keep;
-      put(y[places.at[1]], value, add);
+      put(y[places.at[1]], thinned(words, i, to_float(x[places.at[0]])), add);
     }
+  }
+
+  LATHE_DEVICE float thinned(const PhiloxBlock& words, int i, float value) const {
+    const float uniform = static_cast<float>(words[static_cast<unsigned>(i)] >> 8) * 0x1p-24f;
+    return uniform < probability ? 0.0f : value * keep;
   }
 };
 }  // namespace
@@ -256,13 +306,20 @@ void CudaBackend::where(const View& condition, const View& a, const View& b, con
   const Range range("where");
   with_floating(y.dtype, [&]<class T>(std::type_identity<T>) {
     with_any(condition.dtype, [&]<class C>(std::type_identity<C>) {
-      const Choose<T, C> kernel{
+      Choose<T, C> kernel{
           .walk = walk_of<4>(y.shape, {&condition.strides, &a.strides, &b.strides, &y.strides}),
           .condition = condition.as<C>(),
           .a = a.as<T>(),
           .b = b.as<T>(),
-          .y = y.as<T>()};
-      launch({blocks_for(kernel.walk.count, map_threads)}, 0, stream_, kernel);
+          .y = y.as<T>(),
+          .packed = false};
+      const auto fits = [&](const View& view, int number) {
+        return !kernel.walk.dense(number) || is_aligned(view.data);
+      };
+      kernel.packed = kernel.walk.rank == 1 && kernel.walk.flat() && kernel.walk.dense(3) &&
+                      fits(condition, 0) && fits(a, 1) && fits(b, 2) && fits(y, 3);
+      const int each = kernel.packed ? kernel.pack : 1;
+      launch({blocks_for(kernel.walk.count, map_threads * each)}, 0, stream_, kernel);
     });
   });
 }

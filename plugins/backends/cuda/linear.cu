@@ -55,7 +55,10 @@ struct FinishLinear {
       const float sum = to_float(values.at[i]) + (bias != nullptr ? bias[c + i] : 0.0f);
       values.at[i] = from_float<T>(sum);
       const float other = residual.data != nullptr ? to_float(more.at[i]) : 0.0f;
-      result.at[i] = from_float<T>(activate(activation, sum) + other);
+      // The activation of what is kept: see LinearArguments.
+      const float active =
+          activation == Activation::none ? sum : activate(activation, to_float(values.at[i]));
+      result.at[i] = from_float<T>(active + other);
     }
     if (before.data != nullptr) store(before.at(n, c), values);
     store(y.at(n, c), result);

@@ -12,6 +12,7 @@
 #include "collect.h"
 #include "cuda.h"
 #include "element.h"
+#include "row.h"
 #include "types.h"
 #include "walk.h"
 
@@ -20,6 +21,8 @@ namespace {
 using namespace cuda;
 
 constexpr int flat_threads = 256;
+constexpr int pack = 4;  // elements that a thread takes, as many as one Philox block has words
+using Floats = Row<float, pack>;
 
 // Up or down with the probability of the distance, by 16 random bits; what is not finite stays.
 LATHE_DEVICE bf16 rounded_stochastically(float value, std::uint32_t random) {
@@ -42,11 +45,19 @@ struct Buffers {
   bool stochastic;
   RandomStream random;
 
-  LATHE_DEVICE void refresh(std::int64_t i, float value) const {
+  // The bf16 copy of the pack that begins at `begin`.
+  LATHE_DEVICE void refresh(std::int64_t begin, const float (&values)[pack]) const {
     if (shadow == nullptr) return;
-    shadow[i * shadow_step] =
-        stochastic ? rounded_stochastically(value, random.word(static_cast<std::uint64_t>(i)))
-                   : from_float<bf16>(value);
+    float rounded[pack];
+    if (stochastic) {
+      const PhiloxBlock words = random.block(static_cast<std::uint64_t>(begin) / pack);
+      for (int i = 0; i < pack; ++i) {
+        rounded[i] = to_float(rounded_stochastically(values[i], words[static_cast<unsigned>(i)]));
+      }
+    } else {
+      for (int i = 0; i < pack; ++i) rounded[i] = values[i];
+    }
+    Row<bf16, pack>(shadow, shadow_step, count).write(begin, rounded);
   }
 };
 
@@ -75,13 +86,9 @@ Buffers buffers_of(const OptimizerArguments& arguments, bool stochastic) {
 struct AdamwRule {
   float b1, b2, other1, other2, decay, rate, root_scale, epsilon;
 
-  LATHE_DEVICE float operator()(const Buffers& with, std::int64_t i, float p, float g) const {
-    float& first = with.first[i * with.first_step];
-    float& second = with.second[i * with.second_step];
-    const float m = b1 * first + other1 * g;
-    const float v = b2 * second + other2 * g * g;
-    first = m;
-    second = v;
+  LATHE_DEVICE float operator()(float p, float g, float& m, float& v) const {
+    m = b1 * m + other1 * g;
+    v = b2 * v + other2 * g * g;
     return p * decay - rate * m / (sqrtf(v) * root_scale + epsilon);
   }
 };
@@ -91,12 +98,10 @@ struct SgdRule {
   float momentum, weight_decay, rate;
   bool fresh, nesterov;
 
-  LATHE_DEVICE float operator()(const Buffers& with, std::int64_t i, float p, float g) const {
+  LATHE_DEVICE float operator()(float p, float g, float& m, float&) const {
     g += weight_decay * p;
     if (momentum == 0) return p - rate * g;
-    float& first = with.first[i * with.first_step];
-    const float m = fresh ? g : momentum * first + g;
-    first = m;
+    m = fresh ? g : momentum * m + g;
     return p - rate * (nesterov ? g + momentum * m : m);
   }
 };
@@ -105,15 +110,15 @@ struct SgdRule {
 struct LionRule {
   float b1, b2, other1, other2, decay, rate;
 
-  LATHE_DEVICE float operator()(const Buffers& with, std::int64_t i, float p, float g) const {
-    float& first = with.first[i * with.first_step];
-    const float c = b1 * first + other1 * g;
-    first = b2 * first + other2 * g;
+  LATHE_DEVICE float operator()(float p, float g, float& m, float&) const {
+    const float c = b1 * m + other1 * g;
+    m = b2 * m + other2 * g;
     const float sign = c > 0 ? 1.0f : c < 0 ? -1.0f : 0.0f;
     return p * decay - rate * sign;
   }
 };
 
+// Moments that a rule does not have are not there.
 template <class Rule>
 struct OptimizerStep {
   static constexpr int threads = flat_threads;
@@ -121,19 +126,28 @@ struct OptimizerStep {
   Rule rule;
 
   LATHE_DEVICE void operator()(const Block& block) const {
-    const std::int64_t i = std::int64_t{block.x()} * threads + block.thread();
-    if (i >= buffers.count) return;
-    float& p = buffers.parameter[i * buffers.parameter_step];
-    const float g = buffers.gradient[i * buffers.gradient_step] * buffers.gradient_scale;
-    const float value = rule(buffers, i, p, g);
-    p = value;
-    buffers.refresh(i, value);
+    const std::int64_t begin = (std::int64_t{block.x()} * threads + block.thread()) * pack;
+    const Buffers& with = buffers;
+    if (begin >= with.count) return;
+    const Floats parameter(with.parameter, with.parameter_step, with.count);
+    const Floats first(with.first, with.first_step, with.count);
+    const Floats second(with.second, with.second_step, with.count);
+    float p[pack], g[pack], m[pack] = {}, v[pack] = {};
+    parameter.read(begin, p);
+    Row<const float, pack>(with.gradient, with.gradient_step, with.count).read(begin, g);
+    if (with.first != nullptr) first.read(begin, m);
+    if (with.second != nullptr) second.read(begin, v);
+    for (int i = 0; i < pack; ++i) p[i] = rule(p[i], g[i] * with.gradient_scale, m[i], v[i]);
+    parameter.write(begin, p);
+    if (with.first != nullptr) first.write(begin, m);
+    if (with.second != nullptr) second.write(begin, v);
+    with.refresh(begin, p);
   }
 };
 
 template <class Rule>
 void step_with(Stream stream, const Buffers& buffers, const Rule& rule) {
-  launch({blocks_for(buffers.count, flat_threads)}, 0, stream,
+  launch({blocks_for(buffers.count, flat_threads * pack)}, 0, stream,
          OptimizerStep<Rule>{.buffers = buffers, .rule = rule});
 }
 
@@ -155,9 +169,17 @@ struct SumSquares {
     const std::int64_t begin = std::int64_t{block.x()} * squares_each;
     const std::int64_t end = begin + squares_each < walk.count ? begin + squares_each : walk.count;
     double sum = 0;
-    for (std::int64_t i = begin + block.thread(); i < end; i += threads) {
-      const double value = static_cast<double>(to_float(x[walk.places(i).at[0]]));
-      sum += value * value;
+    const Row<const T, pack> row(x, walk.stride[0][0], end);
+    for (std::int64_t i = begin + block.thread() * pack; i < end; i += threads * pack) {
+      float values[pack];
+      if (walk.rank == 1) {
+        row.read(i, values);
+      } else {
+        for (int j = 0; j < pack; ++j)
+          values[j] = i + j < end ? to_float(x[walk.places(i + j).at[0]]) : 0.0f;
+      }
+      for (const float value : values)
+        sum += static_cast<double>(value) * static_cast<double>(value);
     }
     sum = over_block(block, sum, 0.0, block.shared<double>(), AddDoubles{});
     if (block.thread() == 0) partial[block.x()] = sum;
@@ -173,12 +195,22 @@ struct Interpolate {
   float amount;
 
   LATHE_DEVICE void operator()(const Block& block) const {
-    const std::int64_t i = std::int64_t{block.x()} * threads + block.thread();
-    if (i >= walk.count) return;
-    const auto places = walk.places(i);
-    T& at = to[places.at[1]];
-    const float value = to_float(at);
-    at = from_float<T>(value + amount * (to_float(from[places.at[0]]) - value));
+    const std::int64_t begin = (std::int64_t{block.x()} * threads + block.thread()) * pack;
+    if (begin >= walk.count) return;
+    if (walk.rank == 1) {
+      const Row<T, pack> target(to, walk.stride[1][0], walk.count);
+      float goal[pack], values[pack];
+      Row<const T, pack>(from, walk.stride[0][0], walk.count).read(begin, goal);
+      target.read(begin, values);
+      for (int i = 0; i < pack; ++i) values[i] += amount * (goal[i] - values[i]);
+      return target.write(begin, values);
+    }
+    for (std::int64_t i = begin; i < begin + pack && i < walk.count; ++i) {
+      const auto places = walk.places(i);
+      T& at = to[places.at[1]];
+      const float value = to_float(at);
+      at = from_float<T>(value + amount * (to_float(from[places.at[0]]) - value));
+    }
   }
 };
 
@@ -246,7 +278,7 @@ void CudaBackend::interpolate(const View& from, double amount, const View& to) {
                                 .from = from.as<T>(),
                                 .to = to.as<T>(),
                                 .amount = narrow(amount)};
-    launch({blocks_for(kernel.walk.count, flat_threads)}, 0, stream_, kernel);
+    launch({blocks_for(kernel.walk.count, flat_threads * pack)}, 0, stream_, kernel);
   });
 }
 

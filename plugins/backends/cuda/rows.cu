@@ -1,4 +1,4 @@
-// Reductions and softmax along axes, in f32.
+// Reductions and softmax along axes, in f32; 16 bytes at a time where rows lie together.
 #include <device/launch.h>
 #include <device/range.h>
 
@@ -10,6 +10,7 @@
 #include "collect.h"
 #include "cuda.h"
 #include "element.h"
+#include "row.h"
 #include "types.h"
 #include "walk.h"
 
@@ -22,10 +23,13 @@ constexpr std::size_t row_shared = row_threads / warp_size * sizeof(float);
 
 // y[o] = x[o, 0] + x[o, 1] + ... (or the maximum). `team` threads share an output: 1 where
 // neighbouring outputs lie together in memory, 32 where the terms of one sum do, 256 where there
-// are few outputs. The terms are cut into `parts`, each with its own result.
+// are few outputs. The terms are cut into `parts`, each with its own result. A thread of a team
+// takes a pack of neighbouring terms at a time; one alone, where `columns`, a pack of neighbouring
+// outputs.
 template <class T, class Out, class Combine>
 struct ReduceAxes {
   static constexpr int threads = row_threads;
+  static constexpr int pack = pack_of<T>;
   Walk<2> outputs;  // x, y
   Walk<1> terms;
   const T* x;
@@ -33,8 +37,10 @@ struct ReduceAxes {
   float* partial;  // [parts, outputs] instead of y
   int team;
   std::int64_t each;  // terms of a part
+  bool columns;       // see takes_columns()
 
   LATHE_DEVICE void operator()(const Block& block) const {
+    if (columns) return outputs_together(block);
     const std::int64_t number = std::int64_t{block.x()} * (threads / team) + block.thread() / team;
     const bool exists = number < outputs.count;
     if (team == 1 && !exists) return;  // larger teams must meet below
@@ -43,10 +49,13 @@ struct ReduceAxes {
     const std::int64_t end = begin + each < terms.count ? begin + each : terms.count;
     const Combine combine;
     float result = Combine::neutral();
-    if (exists) {
-      for (std::int64_t term = begin + block.thread() % team; term < end; term += team) {
-        result = combine(result, to_float(x[places.at[0] + terms.places(term).at[0]]));
+    const T* from = x + places.at[0];
+    if (exists && team == 1) {
+      for (std::int64_t term = begin; term < end; ++term) {
+        result = combine(result, to_float(from[terms.places(term).at[0]]));
       }
+    } else if (exists) {
+      result = of_thread(from, begin + block.thread() % team * pack, end);
     }
     if (team > 1) result = over_row(block, team > warp_size, result, combine);
     if (!exists || block.thread() % team != 0) return;
@@ -56,7 +65,62 @@ struct ReduceAxes {
       y[places.at[1]] = from_float<Out>(result);
     }
   }
+
+  // The packs of terms of one thread of a team.
+  LATHE_DEVICE float of_thread(const T* from, std::int64_t first, std::int64_t end) const {
+    const Combine combine;
+    float result = Combine::neutral();
+    const Row<const T, pack> row(from, terms.stride[0][0], terms.rank == 1 ? end : 0);
+    for (std::int64_t term = first; term < end; term += team * pack) {
+      float values[pack];
+      if (terms.rank == 1) {
+        row.read(term, values, Combine::neutral());
+      } else {
+        for (int i = 0; i < pack; ++i) {
+          values[i] =
+              term + i < end ? to_float(from[terms.places(term + i).at[0]]) : Combine::neutral();
+        }
+      }
+      for (int i = 0; i < pack; ++i) result = combine(result, values[i]);
+    }
+    return result;
+  }
+
+  LATHE_DEVICE void outputs_together(const Block& block) const {
+    const std::int64_t number = (std::int64_t{block.x()} * threads + block.thread()) * pack;
+    if (number >= outputs.count) return;
+    const auto places = outputs.places(number);
+    const std::int64_t begin = block.y() * each;
+    const std::int64_t end = begin + each < terms.count ? begin + each : terms.count;
+    const Combine combine;
+    float results[pack];
+    for (int i = 0; i < pack; ++i) results[i] = Combine::neutral();
+    for (std::int64_t term = begin; term < end; ++term) {
+      const auto values = load<pack>(x + places.at[0] + terms.places(term).at[0]);
+      for (int i = 0; i < pack; ++i) results[i] = combine(results[i], to_float(values.at[i]));
+    }
+    const std::int64_t step = outputs.stride[1][outputs.rank - 1];
+    for (int i = 0; i < pack; ++i) {
+      if (partial != nullptr) {
+        partial[block.y() * outputs.count + number + i] = results[i];
+      } else {
+        y[places.at[1] + i * step] = from_float<Out>(results[i]);
+      }
+    }
+  }
 };
+
+// Whether packs of neighbouring outputs are read from packs of neighbours, term by term.
+template <int pack>
+bool takes_columns(const Walk<2>& outputs, const Walk<1>& terms, const void* x) {
+  if (outputs.rank == 0 || !is_aligned(x)) return false;
+  const int last = outputs.rank - 1;
+  if (outputs.stride[0][last] != 1 || outputs.extent[last] % pack != 0) return false;
+  bool even = true;
+  for (int axis = 0; axis < last; ++axis) even = even && outputs.stride[0][axis] % pack == 0;
+  for (int axis = 0; axis < terms.rank; ++axis) even = even && terms.stride[0][axis] % pack == 0;
+  return even;
+}
 
 // How a reduction is spread: by its shape alone, so that every device adds in the same order.
 struct Spread {
@@ -103,12 +167,16 @@ void reduce_with(Stream stream, const View& x, const View& y, const Take& take) 
                                    .y = y.as<T>(),
                                    .partial = nullptr,
                                    .team = 1,
-                                   .each = 0};
+                                   .each = 0,
+                                   .columns = false};
+  constexpr int pack = kernel.pack;
   const Spread spread = spread_of(kernel.outputs, kernel.terms);
   kernel.team = spread.team;
-  kernel.each = blocks_for(kernel.terms.count, spread.parts);
+  kernel.each = blocks_for(blocks_for(kernel.terms.count, spread.parts), pack) * pack;
+  kernel.columns = kernel.team == 1 && takes_columns<pack>(kernel.outputs, kernel.terms, kernel.x);
   const std::int64_t count = kernel.outputs.count;
-  const std::int64_t blocks = blocks_for(count, row_threads / kernel.team);
+  const std::int64_t blocks =
+      blocks_for(count, kernel.columns ? row_threads * pack : row_threads / kernel.team);
   if (spread.parts == 1) return launch({blocks}, row_shared, stream, kernel);
 
   take(static_cast<std::size_t>(spread.parts * count) * sizeof(float), [&](float* partial) {
@@ -121,7 +189,8 @@ void reduce_with(Stream stream, const View& x, const View& y, const Take& take) 
                                        .y = kernel.y,
                                        .partial = nullptr,
                                        .team = 1,
-                                       .each = spread.parts};
+                                       .each = spread.parts,
+                                       .columns = false};
     std::int64_t step = 1;
     for (int axis = last.outputs.rank - 1; axis >= 0; --axis) {
       last.outputs.stride[0][axis] = step;
@@ -170,6 +239,7 @@ LATHE_DEVICE RowPart row_part(const Block& block, bool wide) {
 template <class T>
 struct Softmax {
   static constexpr int threads = row_threads;
+  static constexpr int pack = pack_of<T>;
   Walk<2> rows;  // x, y
   const T* x;
   T* y;
@@ -180,22 +250,27 @@ struct Softmax {
     const RowPart part = row_part(block, wide);
     if (part.row >= rows.count) return;  // the whole team
     const auto places = rows.places(part.row);
-    const T* in = x + places.at[0];
-    T* out = y + places.at[1];
+    const Row<const T, pack> in(x + places.at[0], x_step, width);
+    const Row<T, pack> out(y + places.at[1], y_step, width);
+    float values[pack];
     float most = -INFINITY;
-    for (std::int64_t i = part.begin; i < width; i += part.step) {
-      most = fmaxf(most, to_float(in[i * x_step]));
+    for (std::int64_t i = part.begin * pack; i < width; i += part.step * pack) {
+      in.read(i, values, -INFINITY);
+      for (const float value : values) most = fmaxf(most, value);
     }
     most = over_row(block, wide, most, Larger{});
     if (most == -INFINITY) most = 0;
     float sum = 0;
-    for (std::int64_t i = part.begin; i < width; i += part.step) {
-      sum += expf(to_float(in[i * x_step]) - most);
+    for (std::int64_t i = part.begin * pack; i < width; i += part.step * pack) {
+      in.read(i, values, -INFINITY);
+      for (const float value : values) sum += expf(value - most);
     }
     sum = over_row(block, wide, sum, Add{});
     const float scale = sum == 0 ? 0 : 1 / sum;
-    for (std::int64_t i = part.begin; i < width; i += part.step) {
-      out[i * y_step] = from_float<T>(expf(to_float(in[i * x_step]) - most) * scale);
+    for (std::int64_t i = part.begin * pack; i < width; i += part.step * pack) {
+      in.read(i, values, -INFINITY);
+      for (float& value : values) value = expf(value - most) * scale;
+      out.write(i, values);
     }
   }
 };
@@ -204,6 +279,7 @@ struct Softmax {
 template <class T>
 struct SoftmaxGradient {
   static constexpr int threads = row_threads;
+  static constexpr int pack = pack_of<T>;
   Walk<3> rows;  // y, dy, dx
   const T* y;
   const T* dy;
@@ -215,17 +291,22 @@ struct SoftmaxGradient {
     const RowPart part = row_part(block, wide);
     if (part.row >= rows.count) return;
     const auto places = rows.places(part.row);
-    const T* value = y + places.at[0];
-    const T* up = dy + places.at[1];
-    T* down = dx + places.at[2];
+    const Row<const T, pack> value(y + places.at[0], y_step, width);
+    const Row<const T, pack> up(dy + places.at[1], dy_step, width);
+    const Row<T, pack> down(dx + places.at[2], dx_step, width);
+    float values[pack], ups[pack];
     float sum = 0;
-    for (std::int64_t i = part.begin; i < width; i += part.step) {
-      sum += to_float(value[i * y_step]) * to_float(up[i * dy_step]);
+    for (std::int64_t i = part.begin * pack; i < width; i += part.step * pack) {
+      value.read(i, values);
+      up.read(i, ups);
+      for (int j = 0; j < pack; ++j) sum += values[j] * ups[j];
     }
     sum = over_row(block, wide, sum, Add{});
-    for (std::int64_t i = part.begin; i < width; i += part.step) {
-      const float slope = to_float(value[i * y_step]) * (to_float(up[i * dy_step]) - sum);
-      put(down[i * dx_step], slope, add);
+    for (std::int64_t i = part.begin * pack; i < width; i += part.step * pack) {
+      value.read(i, values);
+      up.read(i, ups);
+      for (int j = 0; j < pack; ++j) ups[j] = values[j] * (ups[j] - sum);
+      down.write(i, ups, add);
     }
   }
 };

@@ -58,6 +58,15 @@ class Element {
   T* at_;
 };
 
+// The double that an element of type T would hold.
+template <class T>
+double rounded_to(double value) {
+  T element{};
+  Element<T> at(&element);
+  at = value;
+  return at;
+}
+
 using Index = std::array<std::int64_t, max_rank>;
 
 // A view with its element type: x(n, c) is an element. A view that is not there stays false.

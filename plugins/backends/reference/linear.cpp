@@ -61,7 +61,9 @@ void ReferenceBackend::linear(const LinearArguments& arguments) {
         double sum = bias ? bias(o) : 0.0;
         for (std::int64_t i = 0; i < I; ++i) sum += x(n, i) * weight(o, i);
         if (before) before(n, o) = sum;
-        double result = activate(arguments.activation, sum);
+        if (arguments.activation != Activation::none)
+          sum = activate(arguments.activation, rounded_to<T>(sum));
+        double result = sum;
         if (residual) result += residual(n, o);
         y(n, o) = result;
       }

@@ -24,7 +24,8 @@ __global__ void __launch_bounds__(Kernel::threads) entry(const __grid_constant__
   kernel(Block{});
 }
 
-// An empty grid starts nothing. Shared memory above 48 KiB is asked for once per kernel.
+// An empty grid starts nothing. Shared memory above 48 KiB is asked for each time: what is
+// allowed belongs to the kernel on one device, and launches come from several threads.
 template <class Kernel>
 void launch(const Grid& grid, std::size_t shared_bytes, Stream stream, const Kernel& kernel) {
   static_assert(std::is_trivially_copyable_v<Kernel> && sizeof(Kernel) <= 4096);
@@ -32,11 +33,7 @@ void launch(const Grid& grid, std::size_t shared_bytes, Stream stream, const Ker
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   check_grid(grid, typeid(Kernel).name());
   if (shared_bytes > usual_shared_bytes) {
-    static std::size_t allowed = usual_shared_bytes;
-    if (shared_bytes > allowed) {
-      allow_shared_bytes(reinterpret_cast<const void*>(&entry<Kernel>), shared_bytes);
-      allowed = shared_bytes;
-    }
+    allow_shared_bytes(reinterpret_cast<const void*>(&entry<Kernel>), shared_bytes);
   }
   const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
                     static_cast<unsigned>(grid.z));

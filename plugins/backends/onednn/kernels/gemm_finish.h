@@ -35,7 +35,10 @@ static inline __attribute__((always_inline)) void finish_columns(const Gemm& pro
     vfloat value = load(sums + r * sums_row + j, count);
     if (product.bias) value = value + bias;
     if (before) store(before + r * product.c_row, value, count);
-    if constexpr (activation != Activation::none) value = activate<activation>(value);
+    if constexpr (activation != Activation::none) {
+      if constexpr (sizeof(Result) == 2) value = widen(narrow(value));
+      value = activate<activation>(value);
+    }
     if (residual) value = value + load(residual + r * product.residual_row, count);
     store(c + r * product.c_row, value, count);
   }
