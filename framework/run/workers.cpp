@@ -28,10 +28,12 @@ struct Workers::Worker {
 Workers::Workers(Session& session, std::vector<std::int32_t> recorded)
     : session_(session), recorded_(std::move(recorded)) {
   const bool free = session.asynchronous.order == "free";
+  session.backend->synchronise();
   for (std::int64_t number = 0; number < session.asynchronous.workers; ++number) {
     auto worker = std::make_unique<Worker>();
     worker->parts = session.make_worker(number, free);
     ModelCopy& copy = *worker->parts.copy;
+    copy.parameters.backend()->synchronise();
     worker->arena = std::make_unique<Arena>(copy.parameters.backend());
     worker->learner = {.model = copy.model.get(),
                        .parameters = &copy.parameters,
@@ -49,6 +51,8 @@ Workers::~Workers() { stop_threads(); }
 void Workers::find_gradient(Worker& worker) {
   const std::int64_t count = session_.train.accumulation;
   worker.gathered = gather(worker.learner, worker.batches, count, worker.progress);
+  // On a device each backend has a queue of its own: what one writes, another reads after a wait.
+  worker.learner.parameters->backend()->synchronise();
   worker.batches += count;
 }
 
@@ -135,7 +139,10 @@ Workers::Arrival Workers::next(std::int64_t step) {
 
 void Workers::applied(std::int64_t step) {
   const std::lock_guard lock(mutex_);
+  session_.backend->synchronise();
   current_->parts.copy->take(session_.parameters);
+  session_.backend->synchronise();
+  current_->parts.copy->parameters.backend()->synchronise();
   current_->progress = static_cast<double>(step + 1) / static_cast<double>(session_.train.steps);
   current_->go = true;
   current_->wake.notify_one();

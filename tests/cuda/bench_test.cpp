@@ -61,8 +61,12 @@ TEST(BenchCuda, RunsFromEndToEnd) {
     const std::string group = finding["group"];
     ++groups[group];
     EXPECT_NE(outcome.table.find(finding["name"].get<std::string>()), std::string::npos);
-    if (finding.contains("passed")) EXPECT_TRUE(finding["passed"]) << finding;
-    if (finding.contains("value")) EXPECT_GE(finding["value"], 0.0) << finding;
+    if (finding.contains("passed")) {
+      EXPECT_TRUE(finding["passed"]) << finding;
+    }
+    if (finding.contains("value")) {
+      EXPECT_GE(finding["value"], 0.0) << finding;
+    }
     if (units.contains(group) && finding.contains("unit")) {
       EXPECT_EQ(finding["unit"], units.at(group)) << finding;
     }

@@ -182,6 +182,13 @@ class CublasLt final : public ProductLibrary {
 
   std::vector<Algorithm> candidates(const Product& product, int most) override {
     Description& description = described(product);
+    // Some address: an epilogue without its operands is no epilogue to the library.
+    description.point({.a = nullptr,
+                       .b = nullptr,
+                       .c = nullptr,
+                       .d = nullptr,
+                       .bias = product.has_bias ? workspace_ : nullptr,
+                       .aux = product.has_aux ? workspace_ : nullptr});
     cublasLtMatmulPreference_t preference = nullptr;
     check(functions_.preference_create(&preference), "asking for algorithms");
     const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
@@ -201,10 +208,11 @@ class CublasLt final : public ProductLibrary {
         functions_.heuristic(handle_, description.operation, description.a, description.b,
                              description.c, description.d, preference, most, found.data(), &count);
     functions_.preference_destroy(preference);
-    if (status == CUBLAS_STATUS_NOT_SUPPORTED)
-      count = 0;
-    else
+    if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) {
+      count = 0;  // not in this form; a linear layer then goes without an epilogue
+    } else {
       check(status, "asking for algorithms");
+    }
     std::vector<Algorithm> all;
     for (int i = 0; i < count; ++i) {
       const auto& result = found[static_cast<std::size_t>(i)];

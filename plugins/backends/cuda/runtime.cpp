@@ -122,7 +122,9 @@ void* take(std::size_t bytes, Stream stream) {
   return data;
 }
 
-void give(void* data, Stream stream) { check(cudaFreeAsync(data, of(stream)), "freeing memory"); }
+// Called by destructors, also while the error of a kernel unwinds: that error is the one to tell,
+// and after it the device frees nothing.
+void give(void* data, Stream stream) { cudaFreeAsync(data, of(stream)); }
 
 void trim(Stream stream) {
   wait(stream);
