@@ -60,6 +60,7 @@ TEST_F(OnTheEmulator, RunningOutNamesTheSizesAndWhatToLower) {
   EXPECT_NE(text.find("8388608 bytes could not be had"), std::string::npos) << text;
   EXPECT_NE(text.find("3 MiB are free"), std::string::npos) << text;
   EXPECT_NE(text.find("Lower train.batch"), std::string::npos) << text;
+  EXPECT_NE(text.find("train.accumulation"), std::string::npos) << text;
 }
 
 TEST_F(OnTheEmulator, TheHostCannotTouchDeviceMemory) {

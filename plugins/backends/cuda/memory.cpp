@@ -52,8 +52,9 @@ void CudaBackend::out_of_memory(std::size_t bytes) const {
   const cuda::MemoryFacts facts = cuda::memory();
   fail("cuda: out of memory: ", bytes, " bytes could not be had; of ", facts.total >> 20,
        " MiB on the device ", facts.free >> 20, " MiB are free, and this run holds ", held_ >> 20,
-       " MiB. Lower train.batch, train.length or the model's size, raise train.accumulate, or use "
-       "bf16");
+       " MiB. Lower train.batch (and raise train.accumulation), train.length or the model's size, "
+       "set "
+       "model.recompute = \"block\", or use train.precision = \"bf16\"");
 }
 
 void* CudaBackend::allocate(std::size_t bytes) {
