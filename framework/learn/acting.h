@@ -2,6 +2,7 @@
 #pragma once
 
 #include <lathe/base/random.h>
+#include <lathe/tensor/sampling.h>
 
 #include <cstdint>
 #include <span>
@@ -21,6 +22,11 @@ struct ActingRule {
   // (SARSA); otherwise it is chosen afterwards.
   bool look_ahead = false;
 };
+
+// The rule for logits.
+Sampling sampling_of(const ActingRule& rule);
+// Raises that the model has diverged.
+[[noreturn]] void fail_of_no_numbers();
 
 struct ActionChoice {
   std::int32_t action = 0;

@@ -39,7 +39,7 @@ bool Generator::make_room(Row& row, std::int64_t number, Decoder& decoder,
   if (options.overflow == "stop") return false;
   const std::int64_t half = std::max<std::int64_t>(decoder.capacity() / 2, 1);
   row.context.erase(row.context.begin(), row.context.end() - static_cast<std::ptrdiff_t>(half));
-  decoder.begin(number, std::span(row.context).first(row.context.size() - 1));
+  decoder.fill(number, row.context);
   return true;
 }
 
@@ -65,11 +65,9 @@ std::size_t held_back(const std::string& text, const std::vector<std::string>& s
 }
 }  // namespace
 
-void Generator::accept(Row& row, std::span<const float> logits, const GenerationOptions& options,
-                       const RandomStream& random, const Listener& stream,
-                       std::size_t number) const {
+void Generator::accept(Row& row, const Choice& choice, const GenerationOptions& options,
+                       const Listener& stream, std::size_t number) const {
   Completion& completion = row.completion;
-  const Choice choice = choose(logits, row.context, options, random, completion.tokens.size());
   completion.tokens.push_back(choice.token);
   completion.log_probabilities.push_back(choice.log_probability);
   completion.sampled_log_probabilities.push_back(choice.sampled_log_probability);
@@ -126,19 +124,14 @@ std::vector<Completion> Generator::complete(const std::vector<std::vector<std::i
     }
     contexts.push_back(row.context);
   }
-  std::vector<float> logits = decoder.begin(contexts);
-  const std::size_t vocabulary = logits.size() / rows.size();
-  const auto accept_all = [&] {
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (rows[i].done) continue;
-      accept(rows[i], std::span(logits).subspan(i * vocabulary, vocabulary), options, random[i],
-             stream, i);
-    }
-  };
-  accept_all();
+  decoder.fill(contexts);
+  const WritingRule rule{.how = options.sampling(),
+                         .end = options.stop_at_end ? tokenizer_.end_id() : -1};
+  // Who listens hears each token as it comes.
+  const std::int64_t burst = stream ? 1 : decoder.burst();
   const auto working = [](const Row& row) { return !row.done; };
   while (std::any_of(rows.begin(), rows.end(), working)) {
-    std::vector<std::int32_t> tokens;
+    std::vector<Turn> turns(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
       Row& row = rows[i];
       if (!row.done && !make_room(row, static_cast<std::int64_t>(i), decoder, options)) {
@@ -146,10 +139,20 @@ std::vector<Completion> Generator::complete(const std::vector<std::vector<std::i
         row.bytes += row.decoder->flush();
         row.done = true;
       }
-      tokens.push_back(row.done ? -1 : row.context.back());
+      if (row.done) continue;
+      const auto written = static_cast<std::int64_t>(row.completion.tokens.size());
+      turns[i] = {.context = row.context,
+                  .left = std::min(burst, options.tokens - written),
+                  .random = random[i],
+                  .draw = row.completion.tokens.size()};
     }
-    logits = decoder.next(tokens);
-    accept_all();
+    const std::vector<std::vector<Choice>> written = decoder.write(rule, turns);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      // What was written after a stop text is dropped.
+      for (const Choice& choice : written[i]) {
+        if (!rows[i].done) accept(rows[i], choice, options, stream, i);
+      }
+    }
   }
   std::vector<Completion> completions;
   for (Row& row : rows) {

@@ -43,8 +43,8 @@ class Generator {
 
   bool make_room(Row& row, std::int64_t number, Decoder& decoder,
                  const GenerationOptions& options) const;
-  void accept(Row& row, std::span<const float> logits, const GenerationOptions& options,
-              const RandomStream& random, const Listener& stream, std::size_t number) const;
+  void accept(Row& row, const Choice& choice, const GenerationOptions& options,
+              const Listener& stream, std::size_t number) const;
 
   const Model& model_;
   const Parameters& parameters_;

@@ -1,8 +1,9 @@
-// Choosing the next token from logits.
+// Options of writing text, and choosing the next token by them.
 #pragma once
 
 #include <lathe/base/random.h>
 #include <lathe/config/keys.h>
+#include <lathe/tensor/sampling.h>
 
 #include <cstdint>
 #include <span>
@@ -35,15 +36,11 @@ struct GenerationOptions : Keys {
   std::string overflow =
       key("overflow", "slide", "when the context is full: go on with its newer half, or stop",
           one_of({"slide", "stop"}));
+
+  Sampling sampling() const;
 };
 
-struct TokenProbability {
-  std::int32_t token;
-  double probability;
-};
-
-// The distribution that is sampled from, most likely token first (ties: lower id first). Only
-// tokens that can be drawn are listed; the probabilities add up to 1.
+// The distribution that is sampled from; see tensor/sampling.h.
 std::vector<TokenProbability> distribution(std::span<const float> logits,
                                            std::span<const std::int32_t> history,
                                            const GenerationOptions& options);

@@ -5,6 +5,7 @@
 #include <lathe/learn/decoder.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace lathe {
 namespace {
@@ -57,6 +58,34 @@ Batch TextCollector::assembled(const std::vector<Episode>& episodes) const {
   return batch;
 }
 
+// Token i of each row that is at work goes to the environment.
+void TextCollector::take(const std::vector<std::vector<Choice>>& written, std::size_t i,
+                         std::int64_t capacity, std::vector<Episode>& episodes, Actions& actions,
+                         Outcomes& outcomes, Observations& now) {
+  for (std::size_t row = 0; row < episodes.size(); ++row) {
+    Episode& episode = episodes[row];
+    actions.choices[row] = -1;
+    if (episode.done) continue;
+    const Choice& choice = written[row][i];
+    if (std::isnan(choice.log_probability)) fail_of_no_numbers();
+    actions.choices[row] = choice.token;
+    episode.tokens.push_back(choice.token);
+    episode.behaviour.push_back(static_cast<float>(choice.sampled_log_probability));
+    ++actions_taken_;
+  }
+  environment_->step(actions, now, outcomes);
+  for (std::size_t row = 0; row < episodes.size(); ++row) {
+    Episode& episode = episodes[row];
+    if (episode.done) continue;
+    episode.rewards.push_back(outcomes.rewards[row]);
+    episode.truncated = outcomes.truncated[row] != 0;
+    episode.done = episode.truncated || outcomes.terminated[row] != 0;
+    if (!episode.done && static_cast<std::int64_t>(episode.tokens.size()) >= capacity) {
+      fail("the environment lets a text grow beyond the context of ", capacity, " tokens");
+    }
+  }
+}
+
 Batch TextCollector::write(const std::vector<std::uint64_t>& numbers, const ActingRule& rule,
                            const RandomStream& random) {
   Observations now = empty_observations(environment_->observations(), rows_);
@@ -78,36 +107,25 @@ Batch TextCollector::write(const std::vector<std::uint64_t>& numbers, const Acti
          "; raise train.length");
   }
   Decoder decoder(*context_.model, *context_.parameters, rows_, capacity);
-  std::vector<float> logits = decoder.begin(now.tokens);
-  const std::size_t vocabulary = logits.size() / episodes.size();
+  decoder.fill(now.tokens);
+  const auto rows = static_cast<std::uint64_t>(rows_);
+  const WritingRule rule_of_writing{.how = sampling_of(rule), .end = -1, .draw_step = 2 * rows_};
   const auto working = [](const Episode& episode) { return !episode.done; };
-  for (std::uint64_t step = 0; std::any_of(episodes.begin(), episodes.end(), working); ++step) {
+  for (std::uint64_t step = 0; std::any_of(episodes.begin(), episodes.end(), working);) {
+    std::vector<Turn> turns(episodes.size());
     for (std::size_t row = 0; row < episodes.size(); ++row) {
-      Episode& episode = episodes[row];
-      actions.choices[row] = -1;
-      if (episode.done) continue;
-      const ActionChoice choice =
-          choose_action(std::span(logits).subspan(row * vocabulary, vocabulary), rule, random,
-                        step * static_cast<std::uint64_t>(rows_) + row);
-      actions.choices[row] = choice.action;
-      episode.tokens.push_back(choice.action);
-      episode.behaviour.push_back(static_cast<float>(choice.log_probability));
-      ++actions_taken_;
+      if (episodes[row].done) continue;
+      turns[row] = {.context = episodes[row].tokens,
+                    .left = decoder.burst(),
+                    .random = random,
+                    .draw = 2 * (step * rows + row)};
     }
-    environment_->step(actions, now, outcomes);
-    for (std::size_t row = 0; row < episodes.size(); ++row) {
-      Episode& episode = episodes[row];
-      if (episode.done) continue;
-      episode.rewards.push_back(outcomes.rewards[row]);
-      episode.truncated = outcomes.truncated[row] != 0;
-      episode.done = episode.truncated || outcomes.terminated[row] != 0;
-      if (episode.done) actions.choices[row] = -1;
-      if (!episode.done && static_cast<std::int64_t>(episode.tokens.size()) >= capacity) {
-        fail("the environment lets a text grow beyond the context of ", capacity, " tokens");
-      }
-    }
-    if (std::any_of(episodes.begin(), episodes.end(), working)) {
-      logits = decoder.next(actions.choices);
+    // The environment looks at each token in turn; what was written past an end is dropped.
+    const std::vector<std::vector<Choice>> written = decoder.write(rule_of_writing, turns);
+    for (std::int64_t i = 0;
+         i < decoder.burst() && std::any_of(episodes.begin(), episodes.end(), working); ++i) {
+      take(written, index(i), capacity, episodes, actions, outcomes, now);
+      ++step;
     }
   }
   Batch batch = assembled(episodes);

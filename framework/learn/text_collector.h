@@ -3,6 +3,7 @@
 #pragma once
 
 #include <lathe/learn/feed.h>
+#include <lathe/learn/sampling.h>
 
 #include <cstdint>
 #include <memory>
@@ -32,6 +33,9 @@ class TextCollector {
   struct Episode;
   Batch write(const std::vector<std::uint64_t>& episodes, const ActingRule& rule,
               const RandomStream& random);
+  void take(const std::vector<std::vector<Choice>>& written, std::size_t i, std::int64_t capacity,
+            std::vector<Episode>& episodes, Actions& actions, Outcomes& outcomes,
+            Observations& now);
   Batch assembled(const std::vector<Episode>& episodes) const;
 
   FeedContext context_;

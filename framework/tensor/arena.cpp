@@ -153,6 +153,8 @@ void Arena::lay_out(Plan& plan) {
   plan.ready = true;
 }
 
+const void* Arena::slab() const { return slab_ ? slab_->data : nullptr; }
+
 std::size_t Arena::slab_bytes() const { return slab_ ? slab_->bytes : 0; }
 
 std::size_t Arena::planned_bytes() const {

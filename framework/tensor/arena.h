@@ -62,6 +62,8 @@ class Arena {
   std::shared_ptr<Storage> allocate(std::size_t bytes);
   bool serves(const Backend& backend) const { return backend_.get() == &backend; }
 
+  // Where the blocks of planned steps lie; null before the first of them.
+  const void* slab() const;
   // For the report and the tests.
   std::size_t slab_bytes() const;     // of the current slab
   std::size_t planned_bytes() const;  // the largest sum of live blocks in any plan

@@ -15,11 +15,14 @@
 #pragma once
 
 #include <lathe/base/random.h>
+#include <lathe/tensor/sampling.h>
 #include <lathe/tensor/shape.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace lathe {
 
@@ -195,6 +198,32 @@ struct RotaryArguments {
   Target y;              // [N, H, D]
 };
 
+// Draws one token for each row that has any left to write, notes it, and moves the row on, so that
+// a loop of a model's pass and this op needs nothing of the host. A row with left <= 0 rests:
+// nothing of it is read or written.
+//
+// A row that goes on gets the drawn token as its next input, one position later. One that comes to
+// rest (its last token, or `end`) keeps the input that it had: the same pass again changes nothing.
+struct SampleArguments {
+  View logits;                 // [B, V], taken as f32
+  Sampling how;                // see sampling.h
+  std::int32_t end = -1;       // the token after which a row rests, or -1
+  std::int64_t draw_step = 1;  // from one draw of a row to its next
+  View history;   // [B, S] i32 updated: the row's tokens, of which 0 ... position have been fed, or
+                  // none; for the repetition penalty
+  View random;    // [B, 4] i32: the row's RandomStream: key, and step with its lower word first
+  View draw;      // [B, 2] i32 updated: the number of the row's next draw, lower word first
+  View left;      // [B] i32 updated: tokens that the row may still write
+  View position;  // [B] i32 updated: of the token that was fed last
+  View token;     // [B] i32 updated: that token
+  View count;     // [B] i32 updated: how many tokens stand in `written`
+  View written;   // [B, P] i32 updated: the drawn tokens. P is at least count + left.
+  // [B, P] f64 updated, dense, on every backend: of each written token under softmax(logits), and
+  // under the distribution that it was drawn from.
+  View log_probability;
+  View sampled_log_probability;
+};
+
 // One step of an optimizer on flat buffers. The gradient is multiplied by gradient_scale first.
 struct OptimizerArguments {
   View parameter;  // [P] wide
@@ -215,7 +244,7 @@ struct OptimizerArguments {
 class Backend {
  public:
   static constexpr const char* kind = "backend";
-  static constexpr int interface_version = 1;
+  static constexpr int interface_version = 2;
 
   virtual ~Backend();
 
@@ -270,6 +299,7 @@ class Backend {
   virtual void swiglu_gradient(const View& x, const View& dy, const Target& dx);
   // cache[b, position[b] + t] = x[b, t]; cache [B, S, G, D], x [B, T, G, D], position [B] i32
   virtual void kv_append(const View& x, const View& position, const View& cache);
+  virtual void sample(const SampleArguments& arguments);
 
   // ---- Optimizers and flat buffers
   virtual void adamw(const OptimizerArguments& arguments);  // Loshchilov and Hutter, 2019
@@ -277,6 +307,22 @@ class Backend {
   virtual void lion(const OptimizerArguments& arguments);  // Chen et al., 2023
   virtual double sum_of_squares(const View& x);            // in double, in a fixed order
   virtual void interpolate(const View& from, double amount, const View& to);  // to += a (from - to)
+
+  // ---- Work that is done over and over on the same memory
+  // What a backend keeps of a piece of work; dropped by its owner, before the backend.
+  class Recording {
+   public:
+    virtual ~Recording();
+  };
+  // Does the work: calls it, or repeats what an earlier call of it did, for backends on which
+  // starting the ops takes longer than the ops. So the work must be nothing but ops of this
+  // backend, the same ones each time, and whatever varies from call to call must lie in device
+  // memory; work that uploads or downloads is always called. `memory` lists the addresses that
+  // the work stands on and that are not its own: where one differs from when the work was recorded,
+  // it is called and recorded anew.
+  virtual void repeat(std::unique_ptr<Recording>& recording,
+                      const std::function<std::vector<const void*>()>& memory,
+                      const std::function<void()>& work);
 };
 
 }  // namespace lathe

@@ -29,6 +29,7 @@
   X(swiglu)               \
   X(swiglu_gradient)      \
   X(kv_append)            \
+  X(sample)               \
   X(adamw)                \
   X(sgd)                  \
   X(lion)                 \

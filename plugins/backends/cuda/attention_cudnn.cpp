@@ -150,6 +150,7 @@ bool CudaBackend::attention_by_cudnn(const AttentionArguments& a) {
   const cuda::cudnn::Plan* plan = cudnn_->plan(cuda::cudnn_shape(a));
   if (plan == nullptr) return false;
   const cuda::Range range("attention, cuDNN");
+  stream_.choose();  // the library has the stream since it was opened
   const auto queries = static_cast<std::size_t>(a.q.count() / a.q.shape[3]);
   const Space lse(*this, a.lse ? 0 : queries * sizeof(float));
   const Space workspace(*this, plan->workspace());
@@ -162,6 +163,7 @@ bool CudaBackend::attention_by_cudnn(const AttentionGradients& a) {
   const cuda::cudnn::Plan* plan = cudnn_->gradient_plan(cuda::cudnn_shape(a));
   if (plan == nullptr) return false;
   const cuda::Range range("attention_gradient, cuDNN");
+  stream_.choose();
   const Space sums(*this, cudnn_->sums(a.forward) * sizeof(float));
   const Space workspace(*this, plan->workspace());
   cudnn_->run(*plan, a, sums.as<float>(), workspace.as<void>());

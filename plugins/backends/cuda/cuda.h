@@ -4,7 +4,7 @@
 // ops.
 //
 // All ops run on one stream, in the order of the calls; only download and synchronise wait. Every
-// sum has a fixed order, whatever the device does first.
+// sum has a fixed order, whatever the device does first. Any thread may call, one at a time.
 #pragma once
 
 #include <lathe/config/keys.h>
@@ -15,6 +15,7 @@
 #include <string>
 
 #include "runtime.h"
+#include "temporaries.h"
 
 namespace lathe {
 
@@ -100,6 +101,20 @@ class CudaBackend final : public Backend {
   void attention_gradient(const AttentionGradients& arguments) override;
   void kv_append(const View& x, const View& position, const View& cache) override;
 
+  // sampling.cu
+  void sample(const SampleArguments& arguments) override;
+
+  // recording.cpp
+  void repeat(std::unique_ptr<Recording>& recording,
+              const std::function<std::vector<const void*>()>& memory,
+              const std::function<void()>& work) override;
+  struct Repeats {
+    int recorded = 0;
+    int replayed = 0;
+    int refused = 0;  // work that cannot be recorded
+  };
+  const Repeats& repeats() const { return repeats_; }
+
   // head.cu
   void head_loss(const HeadLossArguments& arguments) override;
   void head_tokens(const HeadTokensArguments& arguments) override;
@@ -168,17 +183,22 @@ class CudaBackend final : public Backend {
   void over_head(const View& x, const View& weight, const View& targets, const Target& dx,
                  const Target& dweight, const Run& run);
 
+  class Recorded;  // recording.cpp
+  void demand_no_recording(const char* what) const;
+
   void* take(std::size_t bytes);
   [[noreturn]] void out_of_memory(std::size_t bytes) const;
   void raise_finding();
 
   Options with_;
-  cuda::Stream stream_ = nullptr;
+  cuda::OwnStream stream_;
   cuda::Finding* finding_ = nullptr;
   std::unique_ptr<cuda::ProductChoices> products_;
   std::unique_ptr<cuda::CudnnAttention> cudnn_;
   std::size_t held_ = 0;
   std::size_t peak_ = 0;
+  cuda::Temporaries temporaries_;
+  Repeats repeats_;
 };
 
 }  // namespace lathe

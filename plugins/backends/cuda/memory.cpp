@@ -12,7 +12,7 @@ namespace lathe {
 
 CudaBackend::CudaBackend(const Config& config) : with_(config) {
   cuda::use_device(with_.device);
-  stream_ = cuda::make_stream();
+  stream_ = {with_.device, cuda::make_stream()};
   finding_ = cuda::make_finding();
   products_ = std::make_unique<cuda::ProductChoices>(cuda::open_product_library(with_.device),
                                                      !with_.deterministic, cuda::cache_folder());
@@ -20,10 +20,11 @@ CudaBackend::CudaBackend(const Config& config) : with_(config) {
 }
 
 CudaBackend::~CudaBackend() {
+  const cuda::Stream stream = stream_;
   cudnn_.reset();
   products_.reset();
   cuda::drop_finding(finding_);
-  cuda::drop_stream(stream_);
+  cuda::drop_stream(stream);
 }
 
 std::string CudaBackend::device() const {
@@ -37,12 +38,19 @@ std::string CudaBackend::device() const {
 // An empty tensor still has an address, for a view without one is "none".
 void* CudaBackend::take(std::size_t bytes) {
   const std::size_t size = std::max(bytes, alignment());
-  void* data = cuda::take(size, stream_);
+  void* data = nullptr;
+  if (temporaries_.serves()) {
+    data = temporaries_.take(size);
+    held_ += size;
+    return data;
+  }
+  data = cuda::take(size, stream_);
   if (data == nullptr) {
     cuda::trim(stream_);
     data = cuda::take(size, stream_);
   }
   if (data == nullptr) out_of_memory(bytes);
+  temporaries_.note_take(data, size);
   held_ += size;
   peak_ = std::max(peak_, held_);
   return data;
@@ -65,21 +73,25 @@ void* CudaBackend::allocate(std::size_t bytes) {
 
 void CudaBackend::release(void* data, std::size_t bytes) {
   if (data == nullptr) return;
-  cuda::give(data, stream_);
   held_ -= std::max(bytes, alignment());
+  if (temporaries_.give(data)) return;
+  cuda::give(data, stream_);
 }
 
 void CudaBackend::upload(void* to, const void* host, std::size_t bytes) {
+  demand_no_recording("an upload");
   if (bytes != 0) cuda::copy_to_device(to, host, bytes, stream_);
 }
 
 void CudaBackend::download(void* host, const void* from, std::size_t bytes) {
+  demand_no_recording("a download");
   if (bytes == 0) return;
   cuda::copy_to_host(host, from, bytes, stream_);
   raise_finding();
 }
 
 void CudaBackend::synchronise() {
+  demand_no_recording("waiting");
   cuda::wait(stream_);
   raise_finding();
 }

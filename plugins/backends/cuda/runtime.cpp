@@ -20,6 +20,8 @@ void check(cudaError_t error, const char* what) {
 
 cudaStream_t of(Stream stream) { return static_cast<cudaStream_t>(stream); }
 
+thread_local int current_device = -1;  // that was chosen here
+
 std::string readable(const char* symbol) {
   int status = 0;
   const std::unique_ptr<char, void (*)(void*)> text(
@@ -81,6 +83,13 @@ void use_device(int device) {
                           "; 8.0 (Ampere) or newer is needed"));
   }
   check(cudaSetDevice(device), "choosing the device");
+  current_device = device;
+}
+
+void choose_device(int device) {
+  if (device == current_device) return;
+  check(cudaSetDevice(device), "choosing the device");
+  current_device = device;
 }
 
 Stream make_stream() {
@@ -103,6 +112,30 @@ void drop_stream(Stream stream) {
 
 void wait(Stream stream) {
   check(cudaStreamSynchronize(of(stream)), "a kernel that was started before failed");
+}
+
+// Of this thread alone: what other threads do elsewhere meanwhile is theirs.
+void begin_graph(Stream stream) {
+  check(cudaStreamBeginCapture(of(stream), cudaStreamCaptureModeThreadLocal), "beginning a graph");
+}
+
+Graph end_graph(Stream stream) {
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t made = nullptr;
+  bool good = cudaStreamEndCapture(of(stream), &graph) == cudaSuccess && graph != nullptr;
+  if (good) good = cudaGraphInstantiate(&made, graph, 0) == cudaSuccess;
+  if (graph != nullptr) cudaGraphDestroy(graph);
+  if (good) return made;
+  cudaGetLastError();  // it is no fault of the next call
+  return nullptr;
+}
+
+void start_graph(Graph graph, Stream stream) {
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), of(stream)), "starting a graph");
+}
+
+void drop_graph(Graph graph) {
+  if (graph != nullptr) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
 }
 
 MemoryFacts memory() {

@@ -27,10 +27,20 @@ struct DeviceFacts {
 std::vector<DeviceFacts> devices();
 // Makes a device the current one of this thread; an Error where it cannot be used.
 void use_device(int device);
+// The same for a device that use_device() has taken before; next to nothing when it is current.
+void choose_device(int device);
 
 Stream make_stream();
 void drop_stream(Stream stream);
 void wait(Stream stream);  // waits; an Error where a kernel failed
+
+// What a stream was given between these two calls is not done but kept, to be started as a whole.
+// Meanwhile nothing of this thread may wait, or take or give memory. Null: the runtime refused.
+using Graph = void*;  // a cudaGraphExec_t
+void begin_graph(Stream stream);
+Graph end_graph(Stream stream);
+void start_graph(Graph graph, Stream stream);
+void drop_graph(Graph graph);
 
 struct MemoryFacts {
   std::size_t free = 0;
@@ -72,5 +82,23 @@ inline constexpr std::size_t most_shared_bytes = 163 * 1024;  // of a block, com
 void check_grid(const Grid& grid, const char* kernel);
 void allow_shared_bytes(const void* entry, std::size_t bytes);
 void check_launch(const char* kernel);
+
+// A stream and its device: whoever passes it on has the device chosen for the thread at work, since
+// CUDA's current device is a thread's own.
+class OwnStream {
+ public:
+  OwnStream() = default;
+  OwnStream(int device, Stream stream) : device_(device), stream_(stream) {}
+
+  operator Stream() const {
+    choose();
+    return stream_;
+  }
+  void choose() const { choose_device(device_); }
+
+ private:
+  int device_ = 0;
+  Stream stream_ = nullptr;
+};
 
 }  // namespace lathe::cuda

@@ -90,8 +90,9 @@ std::vector<Algorithm> PlainProducts::candidates(const Product&, int most) {
 }
 
 void PlainProducts::run(const Product& p, const Algorithm& algorithm,
-                        const ProductOperands& operands, Stream) {
+                        const ProductOperands& operands, Stream stream) {
   check(p, operands);
+  if (only_noted(stream, [=, this] { run(p, algorithm, operands, stream); })) return;
   asked_products().push_back({p, algorithm});
   const Opened opened;
   const auto element = [](const ColumnMajor& matrix, bool transposed, std::int64_t row,
@@ -125,7 +126,8 @@ void PlainProducts::run(const Product& p, const Algorithm& algorithm,
   }
 }
 
-float PlainProducts::lap(Stream) {
+float PlainProducts::lap(Stream stream) {
+  demand_no_graph(stream, "measuring");
   if (coming_laps().empty()) return 1;
   const float next = coming_laps().front();
   coming_laps().erase(coming_laps().begin());

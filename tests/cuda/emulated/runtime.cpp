@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include <lathe/base/error.h>
 
@@ -121,34 +123,94 @@ std::vector<DeviceFacts> devices() {
            .multiprocessors = 4,
            .memory = pool_bytes,
            .driver = 13000,
+           .runtime = 13000},
+          {.name = "emulated, the second",
+           .major = 9,
+           .minor = 0,
+           .multiprocessors = 4,
+           .memory = pool_bytes,
+           .driver = 13000,
            .runtime = 13000}};
 }
-void use_device(int device) {
-  if (device != 0) fail("the emulator has one device, asked for ", device);
-}
 
-Stream make_stream() { return nullptr; }
-void drop_stream(Stream) {}
-void wait(Stream) {}
+namespace {
+// What a stream was given since its graph was begun.
+using Launches = std::vector<std::function<void()>>;
+
+struct OneStream {
+  int device = 0;
+};
+thread_local int current_device = 0;
+thread_local std::unique_ptr<Launches> graph_in_the_making;
+}  // namespace
+
+namespace emulated {
+bool only_noted(void* stream, const std::function<void()>& again) {
+  const auto* one = static_cast<OneStream*>(stream);
+  if (one != nullptr && one->device != current_device) {
+    fail("a stream of device ", one->device, " was used while the thread's device is ",
+         current_device);
+  }
+  if (one == nullptr || !graph_in_the_making) return false;
+  graph_in_the_making->push_back(again);
+  return true;
+}
+void demand_no_graph(void* stream, const char* what) {
+  if (only_noted(stream, [] {})) fail(what, " while a graph is being made");
+}
+}  // namespace emulated
+
+void use_device(int device) {
+  if (device > 1) fail("the emulator has two devices, asked for ", device);
+  current_device = device;
+}
+void choose_device(int device) { current_device = device; }
+
+Stream make_stream() { return std::make_unique<OneStream>(OneStream{current_device}).release(); }
+void drop_stream(Stream stream) {
+  std::unique_ptr<OneStream>{static_cast<OneStream*>(stream)}.reset();
+}
+void wait(Stream stream) { emulated::demand_no_graph(stream, "waiting"); }
+
+void begin_graph(Stream stream) {
+  emulated::demand_no_graph(stream, "a graph was begun");
+  graph_in_the_making = std::make_unique<Launches>();
+}
+Graph end_graph(Stream) { return graph_in_the_making.release(); }
+void start_graph(Graph graph, Stream stream) {
+  emulated::demand_no_graph(stream, "a graph was started");
+  for (const auto& launch : *static_cast<Launches*>(graph)) launch();
+}
+void drop_graph(Graph graph) { std::unique_ptr<Launches>{static_cast<Launches*>(graph)}.reset(); }
 
 MemoryFacts memory() { return {.free = pool().free_bytes(), .total = pool_bytes}; }
-void* take(std::size_t bytes, Stream) { return pool().take(bytes); }
-void give(void* data, Stream) { pool().give(data); }
+void* take(std::size_t bytes, Stream stream) {
+  emulated::demand_no_graph(stream, "memory was taken");
+  return pool().take(bytes);
+}
+void give(void* data, Stream stream) {
+  emulated::demand_no_graph(stream, "memory was given back");
+  pool().give(data);
+}
 void trim(Stream) {}
 
-void copy_to_device(void* to, const void* host, std::size_t bytes, Stream) {
+void copy_to_device(void* to, const void* host, std::size_t bytes, Stream stream) {
+  emulated::demand_no_graph(stream, "an upload");
   const emulated::Opened opened;
   std::memcpy(to, host, bytes);
 }
-void copy_to_host(void* host, const void* from, std::size_t bytes, Stream) {
+void copy_to_host(void* host, const void* from, std::size_t bytes, Stream stream) {
+  emulated::demand_no_graph(stream, "a download");
   const emulated::Opened opened;
   std::memcpy(host, from, bytes);
 }
-void copy_on_device(void* to, const void* from, std::size_t bytes, Stream) {
+void copy_on_device(void* to, const void* from, std::size_t bytes, Stream stream) {
+  if (emulated::only_noted(stream, [=] { copy_on_device(to, from, bytes, stream); })) return;
   const emulated::Opened opened;
   std::memmove(to, from, bytes);
 }
-void set_bytes(void* to, int value, std::size_t bytes, Stream) {
+void set_bytes(void* to, int value, std::size_t bytes, Stream stream) {
+  if (emulated::only_noted(stream, [=] { set_bytes(to, value, bytes, stream); })) return;
   const emulated::Opened opened;
   std::memset(to, value, bytes);
 }

@@ -11,9 +11,14 @@ namespace lathe::cuda {
 
 std::size_t sort_bytes(std::int64_t count) { return static_cast<std::size_t>(count) * 8; }
 
-void sort_pairs(void*, std::size_t, const std::int32_t* keys, std::int32_t* sorted_keys,
+void sort_pairs(void* space, std::size_t bytes, const std::int32_t* keys, std::int32_t* sorted_keys,
                 const std::int32_t* values, std::int32_t* sorted_values, std::int64_t count,
-                int bits, Stream) {
+                int bits, Stream stream) {
+  if (emulated::only_noted(stream, [=] {
+        sort_pairs(space, bytes, keys, sorted_keys, values, sorted_values, count, bits, stream);
+      })) {
+    return;
+  }
   const emulated::Opened opened;
   // What the radix sort looks at.
   const auto key = [&](std::int32_t number) {
