@@ -96,6 +96,7 @@ class TimedBackend final : public Backend {
   LATHE_TIMED_ONE(head_tokens, HeadTokensArguments)
   LATHE_TIMED_ONE(head_tokens_gradient, HeadTokensGradients)
   LATHE_TIMED_ONE(rotary, RotaryArguments)
+  LATHE_TIMED_ONE(sample, SampleArguments)
   LATHE_TIMED(swiglu, (const View& x, const View& y), x, y)
   LATHE_TIMED(swiglu_gradient, (const View& x, const View& d, const Target& y), x, d, y)
   LATHE_TIMED_ONE(adamw, OptimizerArguments)
