@@ -34,7 +34,8 @@ struct SampleRows {
 };
 
 // Scores of a row under the repetition penalty: each token that the row has seen once, however
-// often. A kernel of its own, for a division takes registers that the drawing has no room for.
+// often. The quotient is a product and one step of correction (Markstein, 1990): the compiler calls
+// a function for a division, which takes registers.
 template <class T>
 struct Penalise {
   static constexpr int threads = 256;
@@ -42,7 +43,7 @@ struct Penalise {
   const T* logits;
   std::int64_t logits_row, logits_step;
   int vocabulary;
-  double penalty;
+  double penalty, inverse;
   SampleRows rows;
   double* scores;  // [B, V]
 
@@ -61,7 +62,8 @@ struct Penalise {
       const std::int32_t token = rows.history[b * rows.history_row + i * rows.history_step];
       if (token < 0 || token >= vocabulary) continue;
       const auto value = static_cast<double>(to_float(from[token * logits_step]));
-      mine[token] = value > 0 ? value / penalty : value * penalty;
+      const double share = value * inverse;
+      mine[token] = value > 0 ? fma(fma(-share, penalty, value), inverse, share) : value * penalty;
     }
   }
 };
@@ -356,6 +358,7 @@ void CudaBackend::sample(const SampleArguments& a) {
                          .logits_step = a.logits.stride(1),
                          .vocabulary = static_cast<int>(V),
                          .penalty = a.how.repetition_penalty,
+                         .inverse = 1 / a.how.repetition_penalty,
                          .rows = rows,
                          .scores = scores.as<double>()});
     }
