@@ -95,68 +95,12 @@ Tensor Decoder::forward(const std::vector<std::int32_t>& tokens, std::int64_t fi
   return last.reshape({count, hidden.size(1)});
 }
 
-std::vector<float> Decoder::logits(const std::vector<std::int32_t>& tokens, std::int64_t first,
-                                   std::int64_t count, const std::vector<std::int32_t>& lengths) {
-  const NoGradient silent;
-  const Arena::Step memory(*arena_, cat(count, "x", tokens.size()));
-  return model_.logits(forward(tokens, first, count, lengths)).floats();
-}
-
 std::vector<float> Decoder::begin(std::int64_t row, std::span<const std::int32_t> sequence) {
+  if (sequence.empty()) fail("row ", row, " has no tokens: begin with at least one");
+  const NoGradient silent;
   lengths_[index(row)] = static_cast<std::int32_t>(sequence.size());
-  if (sequence.empty()) return {};
-  return logits({sequence.begin(), sequence.end()}, row, 1, {0});
-}
-
-namespace {
-// Calls run(tokens, first row, how many) for neighbours of equal length, without the last `spared`
-// tokens of each.
-template <class Run>
-void over_equals(const std::vector<std::vector<std::int32_t>>& sequences, std::int64_t capacity,
-                 std::ptrdiff_t spared, const Run& run) {
-  for (std::size_t row = 0; row < sequences.size();) {
-    const std::size_t length = sequences[row].size();
-    if (length == 0) fail("sequence ", row, " has no tokens: begin with at least one");
-    if (static_cast<std::int64_t>(length) > capacity) {
-      fail("sequence ", row, " of ", length, " tokens is longer than the context of ", capacity);
-    }
-    std::size_t end = row;
-    std::vector<std::int32_t> tokens;
-    while (end < sequences.size() && sequences[end].size() == length) {
-      tokens.insert(tokens.end(), sequences[end].begin(), sequences[end].end() - spared);
-      ++end;
-    }
-    run(tokens, static_cast<std::int64_t>(row), static_cast<std::int64_t>(end - row));
-    row = end;
-  }
-}
-}  // namespace
-
-std::vector<float> Decoder::begin(const std::vector<std::vector<std::int32_t>>& sequences) {
-  std::vector<float> all;
-  over_equals(sequences, capacity_, 0,
-              [&](const std::vector<std::int32_t>& tokens, std::int64_t first, std::int64_t count) {
-                const auto length = static_cast<std::int64_t>(tokens.size()) / count;
-                std::fill_n(lengths_.begin() + first, count, static_cast<std::int32_t>(length));
-                const std::vector<float> some =
-                    logits(tokens, first, count, std::vector<std::int32_t>(index(count), 0));
-                all.insert(all.end(), some.begin(), some.end());
-              });
-  return all;
-}
-
-std::vector<float> Decoder::next(std::span<const std::int32_t> tokens) {
-  // A resting row is kept company at place 0.
-  std::vector<std::int32_t> fed(tokens.begin(), tokens.end());
-  std::vector<std::int32_t> lengths = lengths_;
-  for (std::size_t row = 0; row < fed.size(); ++row) {
-    if (fed[row] < 0) {
-      fed[row] = lengths[row] = 0;
-    } else if (lengths_[row]++ >= capacity_) {
-      fail("row ", row, " is longer than the context of ", capacity_, " tokens");
-    }
-  }
-  return logits(fed, 0, rows_, lengths);
+  const Arena::Step memory(*arena_, cat("1x", sequence.size()));
+  return model_.logits(forward({sequence.begin(), sequence.end()}, row, 1, {0})).floats();
 }
 
 void Decoder::fill(std::int64_t row, std::span<const std::int32_t> sequence) {
@@ -170,14 +114,24 @@ void Decoder::fill(std::int64_t row, std::span<const std::int32_t> sequence) {
 
 void Decoder::fill(const std::vector<std::vector<std::int32_t>>& sequences) {
   const NoGradient silent;
-  over_equals(sequences, capacity_, 1,
-              [&](const std::vector<std::int32_t>& tokens, std::int64_t first, std::int64_t count) {
-                const auto length = static_cast<std::int64_t>(tokens.size()) / count;
-                std::fill_n(lengths_.begin() + first, count, static_cast<std::int32_t>(length));
-                if (length == 0) return;
-                const Arena::Step memory(*arena_, cat("fill ", count, "x", length));
-                forward(tokens, first, count, std::vector<std::int32_t>(index(count), 0));
-              });
+  for (std::size_t row = 0; row < sequences.size();) {
+    const std::size_t size = sequences[row].size();
+    if (size == 0) fail("sequence ", row, " has no tokens: begin with at least one");
+    if (static_cast<std::int64_t>(size) > capacity_) {
+      fail("sequence ", row, " of ", size, " tokens is longer than the context of ", capacity_);
+    }
+    const std::size_t first = row;
+    std::vector<std::int32_t> tokens;
+    for (; row < sequences.size() && sequences[row].size() == size; ++row) {
+      tokens.insert(tokens.end(), sequences[row].begin(), sequences[row].end() - 1);
+      lengths_[row] = static_cast<std::int32_t>(size - 1);
+    }
+    if (size == 1) continue;
+    const std::size_t count = row - first;
+    const Arena::Step memory(*arena_, cat("fill ", count, "x", size - 1));
+    forward(tokens, static_cast<std::int64_t>(first), static_cast<std::int64_t>(count),
+            std::vector<std::int32_t>(count, 0));
+  }
 }
 
 std::int64_t Decoder::burst() const {

@@ -37,13 +37,10 @@ class Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   std::int64_t capacity() const { return capacity_; }
-  // Begins every row with its own sequence, of at most `capacity` tokens. Gives the logits after
-  // the last token of each: [B, V]. Neighbours of equal length go through the model together.
-  std::vector<float> begin(const std::vector<std::vector<std::int32_t>>& sequences);
-  // Begins one row anew: [V], or nothing after an empty sequence.
+  // Begins one row anew, with at most `capacity` tokens. Gives the logits after the last: [V].
   std::vector<float> begin(std::int64_t row, std::span<const std::int32_t> sequence);
   // Begins a row, or every row, anew with all tokens of its sequence but the last, which write()
-  // feeds.
+  // feeds. Neighbours of equal length go through the model together.
   void fill(std::int64_t row, std::span<const std::int32_t> sequence);
   void fill(const std::vector<std::vector<std::int32_t>>& sequences);
   // All rows write, without the host, until none has anything left: up to burst() tokens each.
@@ -54,9 +51,6 @@ class Decoder {
   // Tokens that a row can take before its context is full.
   std::int64_t room(std::int64_t row) const { return capacity_ - length(row); }
 
-  // One more token for every row; a row with -1 rests, and what stands at its place of the result
-  // means nothing. [B, V]
-  std::vector<float> next(std::span<const std::int32_t> tokens);
   // Tokens in the cache of a row.
   std::int64_t length(std::int64_t row) const { return lengths_[static_cast<std::size_t>(row)]; }
 
@@ -66,8 +60,6 @@ class Decoder {
   // Feeds T tokens of each of the rows first ... first + count - 1. Gives the last hidden states.
   Tensor forward(const std::vector<std::int32_t>& tokens, std::int64_t first, std::int64_t count,
                  const std::vector<std::int32_t>& lengths);
-  std::vector<float> logits(const std::vector<std::int32_t>& tokens, std::int64_t first,
-                            std::int64_t count, const std::vector<std::int32_t>& lengths);
   std::vector<const void*> memory() const;
   void step(const WritingRule& rule, std::int64_t rows);
 

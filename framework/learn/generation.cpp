@@ -164,7 +164,7 @@ std::vector<Completion> Generator::complete(const std::vector<std::vector<std::i
 
 std::vector<float> Generator::next_logits(const std::vector<std::int32_t>& tokens) const {
   Decoder decoder(model_, parameters_, 1, static_cast<std::int64_t>(tokens.size()));
-  return decoder.begin({tokens});
+  return decoder.begin(0, tokens);
 }
 
 }  // namespace lathe
