@@ -147,11 +147,12 @@ std::vector<double> place_weights(const Batch& batch) {
   return weights;
 }
 
-// Half the square of the distance d >= 0, or Huber's function: m (d - m / 2) with m = min(d, k).
-Tensor half_square(const Tensor& distance, const DifferenceShape& shape) {
-  if (!shape.huber) return scale(square(distance), 0.5);
+// The square, or twice Huber's function: m (2 |d| - m) with m = min(|d|, k).
+Tensor twice(const Tensor& difference, const DifferenceShape& shape) {
+  if (!shape.huber) return square(difference);
+  const Tensor distance = abs(difference);
   const Tensor near = clamp(distance, 0, shape.huber_width);
-  return multiply(near, subtract(distance, scale(near, 0.5)));
+  return multiply(near, subtract(scale(distance, 2), near));
 }
 }  // namespace
 
@@ -168,15 +169,17 @@ Loss difference_loss(const Batch& batch, const ObjectivePass& pass, const Differ
 Loss difference_loss(const Batch& batch, const ObjectivePass& pass, const DifferenceShape& shape,
                      const Tensor& values, const Tensor& returns) {
   const std::int64_t places = batch.rows * batch.length;
-  const Tensor distance = abs(subtract(returns, values));
-  const Tensor weights = wide(*pass.parameters, {places}, place_weights(batch));
+  const Tensor difference = subtract(returns, values);
+  std::vector<double> halves = place_weights(batch);
+  for (double& weight : halves) weight *= 0.5;
+  const Tensor half_weights = wide(*pass.parameters, {places}, halves);
   double total = 0;
   for (const float weight : batch.weights) total += static_cast<double>(weight);
 
-  Loss loss{sum(multiply(weights, half_square(distance, shape))), total};
+  Loss loss{sum(multiply(half_weights, twice(difference, shape))), total};
   Metric error{"td_error", 0, total};
   Metric value{"action_value", 0, total};
-  const std::vector<double> errors = distance.values();
+  const std::vector<double> differences = difference.values();
   const std::vector<double> known = values.values();
   for (std::int64_t row = 0; row < batch.rows; ++row) {
     double sum = 0;
@@ -184,7 +187,7 @@ Loss difference_loss(const Batch& batch, const ObjectivePass& pass, const Differ
     for (std::int64_t n = row * batch.length; n < (row + 1) * batch.length; ++n) {
       const auto place = static_cast<std::size_t>(n);
       const auto own = static_cast<double>(batch.weights[place]);
-      sum += own * errors[place];
+      sum += own * std::abs(differences[place]);
       weight += own;
       value.sum += own * known[place];
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <utility>
 
@@ -61,6 +62,14 @@ void Collector::begin() {
     environment_->reset(row, static_cast<std::uint64_t>(row), now_);
     episodes_[index(row)] = 1;
   }
+}
+
+// Nobody learns while this acts. Bringing weights into another order pays from some steps on.
+std::optional<Held> Collector::held_weights(std::int64_t steps) const {
+  constexpr std::int64_t fewest = 4;
+  if (steps < fewest) return std::nullopt;
+  const Parameters& parameters = *context_.parameters;
+  return std::optional<Held>(std::in_place, *parameters.backend(), parameters.master().view());
 }
 
 std::vector<float> Collector::logits(const Observations& seen, std::int64_t rows) {
@@ -128,6 +137,7 @@ void Collector::note_end(std::int64_t row, std::vector<Metric>& metrics) {
 
 Batch Collector::collect(std::int64_t steps, const ActingRule& rule) {
   begin();
+  const std::optional<Held> weights = held_weights(steps);
   Batch batch;
   batch.rows = rows_;
   batch.length = steps;
@@ -256,6 +266,7 @@ void Collector::look_ahead(Batch& batch, const ActingRule& rule) {
 }
 
 std::vector<Metric> Collector::play(std::int64_t count, const ActingRule& rule) {
+  const std::optional<Held> weights = held_weights(std::numeric_limits<std::int64_t>::max());
   std::vector<Metric> metrics;
   const std::int64_t rows = std::min(rows_, count);
   std::vector<std::int64_t> playing(index(rows_), -1);

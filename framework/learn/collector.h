@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ class Collector {
  private:
   void begin();
   void act(const ActingRule& rule);
+  std::optional<Held> held_weights(std::int64_t steps) const;
   std::vector<float> logits(const Observations& seen, std::int64_t rows);
   void choose_moves(const std::vector<float>& means);
   void look_ahead(Batch& batch, const ActingRule& rule);

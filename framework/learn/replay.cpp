@@ -74,7 +74,12 @@ void ReplayFeed::collect() {
 Batch ReplayFeed::of_places(const std::vector<std::int64_t>& places) const {
   std::vector<std::span<const std::byte>> records;
   records.reserve(places.size());
-  for (const std::int64_t place : places) records.push_back(memory_.record(place));
+  for (const std::int64_t place : places) {
+    records.push_back(memory_.record(place));
+    // Records drawn at random are slow to come: all of them set out at once.
+    __builtin_prefetch(&records.back().front());
+    __builtin_prefetch(&records.back().back());
+  }
   Batch batch = actor_->writes_texts() ? text_layout_.batch(records) : layout_.batch(records);
   batch.experience.replay_places = places;
   return batch;

@@ -54,8 +54,8 @@ class StepCutter {
   StepCutter() = default;
   StepCutter(std::int64_t rows, std::int64_t steps, double discount);
 
-  // Those that have become whole with this collection, in the order of time.
-  std::vector<StepTransition> cut(const Batch& collection);
+  // Those that have become whole with this collection, in the order of time; until the next call.
+  const std::vector<StepTransition>& cut(const Batch& collection);
 
   void save(State& state, const TransitionLayout& layout) const;
   void load(const State& state, const TransitionLayout& layout);
@@ -64,6 +64,7 @@ class StepCutter {
   std::int64_t steps_ = 1;
   double discount_ = 1;
   std::vector<std::deque<StepTransition>> pending_;  // [E] begun, oldest first
+  std::vector<StepTransition> whole_;                // keeps its memory
 };
 
 }  // namespace lathe

@@ -12,28 +12,26 @@ std::size_t rounded(std::size_t bytes, std::size_t step) {
 }
 }  // namespace
 
-struct Storage::Slab {
-  std::shared_ptr<Backend> backend;
-  void* data = nullptr;
-  std::size_t bytes = 0;
+Slab::Slab(std::shared_ptr<Backend> owner, std::size_t size, std::shared_ptr<Arena*> told)
+    : backend(std::move(owner)),
+      arena(std::move(told)),
+      data(backend->allocate(size)),
+      bytes(size) {}
 
-  Slab(std::shared_ptr<Backend> owner, std::size_t size)
-      : backend(std::move(owner)), data(backend->allocate(size)), bytes(size) {}
-  ~Slab() { backend->release(data, bytes); }
-  Slab(const Slab&) = delete;
-  Slab& operator=(const Slab&) = delete;
-};
+Slab::~Slab() { backend->release(data, bytes); }
 
 Storage::Storage(std::shared_ptr<Backend> backend, std::size_t bytes)
-    : backend_(std::move(backend)), data_(backend_->allocate(bytes)), bytes_(bytes) {}
+    : part_{std::make_shared<Slab>(std::move(backend), bytes), nullptr, bytes, 0, 0} {
+  part_.data = part_.slab->data;
+}
 
 Storage::~Storage() {
-  if (arena_ != nullptr && arena_lives_.lock()) arena_->freed(step_, event_);
-  if (!slab_ && data_ != nullptr) backend_->release(data_, bytes_);
+  const std::shared_ptr<Arena*>& arena = part_.slab->arena;
+  if (arena && *arena != nullptr) (*arena)->freed(part_.step, part_.event);
 }
 
 Arena::Arena(std::shared_ptr<Backend> backend) : backend_(std::move(backend)) {}
-Arena::~Arena() = default;
+Arena::~Arena() { *self_ = nullptr; }
 
 Arena* Arena::current() { return current_arena; }
 
@@ -49,8 +47,7 @@ void Arena::begin(const std::string& key) {
   // A tensor that outlived its step keeps the old slab; this step then takes a fresh one.
   if (!slab_ || slab_->bytes < plan_->slab || slab_.use_count() > 1) {
     slab_.reset();
-    slab_ = std::make_shared<Storage::Slab>(backend_, plan_->slab);
-    ++system_allocations_;
+    slab_ = fresh_slab(plan_->slab);
   }
 }
 
@@ -76,9 +73,9 @@ bool Arena::expect(std::int64_t event) {
   return replaying_;
 }
 
-void* Arena::loose(std::size_t bytes) {
+std::shared_ptr<Slab> Arena::fresh_slab(std::size_t bytes) {
   ++system_allocations_;
-  return backend_->allocate(bytes);
+  return std::make_shared<Slab>(backend_, bytes, self_);
 }
 
 std::shared_ptr<Storage> Arena::allocate(std::size_t bytes) {
@@ -94,20 +91,13 @@ std::shared_ptr<Storage> Arena::allocate(std::size_t bytes) {
   const bool planned = expect(static_cast<std::int64_t>(index));
   recorded_.blocks.push_back(block);
 
-  std::shared_ptr<Storage> storage(new Storage);
-  storage->backend_ = backend_;
-  storage->bytes_ = size;
-  storage->arena_ = this;
-  storage->arena_lives_ = lives_;
-  storage->step_ = step_;
-  storage->event_ = index;
   if (planned && plan_->blocks[index].freed != still_alive) {
-    storage->slab_ = slab_;
-    storage->data_ = static_cast<std::byte*>(slab_->data) + plan_->blocks[index].offset;
-  } else {
-    storage->data_ = loose(size);
+    void* data = static_cast<std::byte*>(slab_->data) + plan_->blocks[index].offset;
+    return std::make_shared<Storage>(Storage::Part{slab_, data, size, step_, index});
   }
-  return storage;
+  std::shared_ptr<Slab> own = fresh_slab(size);
+  void* data = own->data;
+  return std::make_shared<Storage>(Storage::Part{std::move(own), data, size, step_, index});
 }
 
 void Arena::freed(std::uint64_t step, std::size_t block) {

@@ -14,38 +14,53 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace lathe {
 
 class Arena;
 
-// One block of device memory; freed (or handed back to its arena) on destruction.
+// Device memory of one call to the backend.
+struct Slab {
+  // Zero-filled. `told`: what hears of blocks that are freed, while it lives; none for loose ones.
+  Slab(std::shared_ptr<Backend> owner, std::size_t size, std::shared_ptr<Arena*> told = nullptr);
+  ~Slab();
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
+
+  std::shared_ptr<Backend> backend;
+  std::shared_ptr<Arena*> arena;
+  void* data;
+  std::size_t bytes;
+};
+
+// One block of device memory: a slab of its own, or a part of one that it keeps alive.
 class Storage {
+ private:
+  struct Part {
+    std::shared_ptr<Slab> slab;
+    void* data;
+    std::size_t bytes;
+    std::uint64_t step;
+    std::size_t event;
+  };
+
  public:
   Storage(std::shared_ptr<Backend> backend, std::size_t bytes);  // loose, zero-filled
+  explicit Storage(Part part) : part_(std::move(part)) {}        // an arena's
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  void* data() const { return data_; }
-  std::size_t bytes() const { return bytes_; }
-  Backend& backend() const { return *backend_; }
-  const std::shared_ptr<Backend>& shared_backend() const { return backend_; }
+  void* data() const { return part_.data; }
+  std::size_t bytes() const { return part_.bytes; }
+  Backend& backend() const { return *part_.slab->backend; }
+  const std::shared_ptr<Backend>& shared_backend() const { return part_.slab->backend; }
 
  private:
   friend class Arena;
-  struct Slab;
-  Storage() = default;
-
-  std::shared_ptr<Backend> backend_;
-  void* data_ = nullptr;
-  std::size_t bytes_ = 0;
-  std::shared_ptr<Slab> slab_;  // when the block lies in a slab
-  std::weak_ptr<bool> arena_lives_;
-  Arena* arena_ = nullptr;  // told of the free, while it lives and the step is the same
-  std::uint64_t step_ = 0;
-  std::size_t event_ = 0;
+  Part part_;  // step and event: of the arena, which is told of the free while the step is the same
 };
 
 class Arena {
@@ -107,12 +122,12 @@ class Arena {
   void freed(std::uint64_t step, std::size_t block);
   bool expect(std::int64_t event);
   void lay_out(Plan& plan);
-  void* loose(std::size_t bytes);
+  std::shared_ptr<Slab> fresh_slab(std::size_t bytes);
 
   std::shared_ptr<Backend> backend_;
-  std::shared_ptr<bool> lives_ = std::make_shared<bool>(true);
+  std::shared_ptr<Arena*> self_ = std::make_shared<Arena*>(this);  // null after its life
   std::map<std::string, Plan> plans_;
-  std::shared_ptr<Storage::Slab> slab_;
+  std::shared_ptr<Slab> slab_;
   Plan* plan_ = nullptr;  // of the step under way
   Plan recorded_;         // what this step does
   bool replaying_ = false;

@@ -15,6 +15,9 @@ void Backend::download(void* host, const void* from, std::size_t bytes) {
   if (bytes != 0) std::memcpy(host, from, bytes);
 }
 
+void Backend::hold(const View&) {}
+void Backend::let_go() {}
+
 void Backend::repeat(std::unique_ptr<Recording>&, const std::function<std::vector<const void*>()>&,
                      const std::function<void()>& work) {
   work();

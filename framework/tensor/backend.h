@@ -308,6 +308,12 @@ class Backend {
   virtual double sum_of_squares(const View& x);            // in double, in a fixed order
   virtual void interpolate(const View& from, double amount, const View& to);  // to += a (from - to)
 
+  // ---- Weights at rest
+  // From hold() to let_go() the elements of `memory` do not change, so a backend may keep weights
+  // of linear() that lie in it in an order of its own. Results stay the same to the bit.
+  virtual void hold(const View& memory);
+  virtual void let_go();
+
   // ---- Work that is done over and over on the same memory
   // What a backend keeps of a piece of work; dropped by its owner, before the backend.
   class Recording {
@@ -323,6 +329,18 @@ class Backend {
   virtual void repeat(std::unique_ptr<Recording>& recording,
                       const std::function<std::vector<const void*>()>& memory,
                       const std::function<void()>& work);
+};
+
+// Holds memory while it lives.
+class Held {
+ public:
+  Held(Backend& backend, const View& memory) : backend_(backend) { backend_.hold(memory); }
+  ~Held() { backend_.let_go(); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+ private:
+  Backend& backend_;
 };
 
 }  // namespace lathe

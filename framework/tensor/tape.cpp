@@ -64,7 +64,13 @@ Tape::~Tape() { current_tape = before_; }
 Tape* Tape::current() { return current_tape; }
 
 void Tape::record(std::vector<std::shared_ptr<Variable>> results, std::function<void()> send) {
-  notes_.push_back({std::move(results), std::move(send)});
+  std::shared_ptr<Variable> first = std::move(results.front());
+  results.erase(results.begin());
+  notes_.push_back({std::move(first), std::move(results), std::move(send)});
+}
+
+void Tape::record(std::shared_ptr<Variable> result, std::function<void()> send) {
+  notes_.push_back({std::move(result), {}, std::move(send)});
 }
 
 void Tape::backward(const Tensor& loss) {
@@ -92,15 +98,17 @@ void Tape::play() {
   while (!notes_.empty()) {
     Note note = std::move(notes_.back());
     notes_.pop_back();
+    const auto each = [&note](const auto& use) {
+      use(*note.first);
+      for (const auto& other : note.others) use(*other);
+    };
     bool any = false;
-    for (const auto& result : note.results) {
-      any = any || result->state == Variable::State::filled;
-    }
+    each([&](const Variable& result) { any = any || result.has_gradient(); });
     if (any) note.send();
-    for (const auto& result : note.results) {
-      result->gradient = Tensor();
-      result->state = Variable::State::empty;
-    }
+    each([](Variable& result) {
+      result.gradient = Tensor();
+      result.state = Variable::State::empty;
+    });
   }
 }
 

@@ -43,7 +43,8 @@ class Tape {
 
   static Tape* current();
 
-  // `send` runs once, after all gradients of `results` have gathered, unless none came.
+  // `send` runs once, after all gradients of the results have gathered, unless none came.
+  void record(std::shared_ptr<Variable> result, std::function<void()> send);
   void record(std::vector<std::shared_ptr<Variable>> results, std::function<void()> send);
 
   // Fills the gradients of everything the scalar depends on; memory is given back on the way.
@@ -53,7 +54,8 @@ class Tape {
 
  private:
   struct Note {
-    std::vector<std::shared_ptr<Variable>> results;
+    std::shared_ptr<Variable> first;
+    std::vector<std::shared_ptr<Variable>> others;  // of a split
     std::function<void()> send;
   };
   void play();

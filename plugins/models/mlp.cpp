@@ -49,7 +49,7 @@ class Mlp final : public Model {
     double log_deviation =
         key("log_deviation", 0.0, "box actions: first logarithm of the standard deviations");
   };
-  explicit Mlp(const Config& config) : with_(config) {}
+  explicit Mlp(const Config& config) : with_(config), joined_(joined(with_.activation)) {}
 
   void build(Parameters& parameters, const ModelFit& fit) override;
   Tensor hidden(const ModelInput& input) const override { return forward(policy_, input); }
@@ -78,7 +78,10 @@ class Mlp final : public Model {
   Tensor activate(const Layer& layer, const Tensor& x) const;
   Tensor curved(const Tensor& x) const;
 
+  static Activation joined(const std::string& name);
+
   Options with_;
+  Activation joined_;    // what the backend does in one with the product; none: curved() follows
   bool states_ = false;  // the input is one of `inputs_` states, else as many numbers
   std::int64_t inputs_ = 0;
   std::vector<Layer> policy_;
@@ -145,15 +148,16 @@ Tensor Mlp::curved(const Tensor& x) const {
   return gelu_tanh(x);
 }
 
-// The backend joins the product and the activation where it knows the latter.
+Activation Mlp::joined(const std::string& name) {
+  if (name == "relu") return Activation::relu;
+  if (name == "silu") return Activation::silu;
+  if (name == "gelu") return Activation::gelu_tanh;
+  return Activation::none;
+}
+
 Tensor Mlp::activate(const Layer& layer, const Tensor& x) const {
-  const auto joined = [&](Activation activation) {
-    return linear(x, layer.weight->value, layer.bias->value, activation);
-  };
-  if (with_.activation == "relu") return joined(Activation::relu);
-  if (with_.activation == "silu") return joined(Activation::silu);
-  if (with_.activation == "gelu") return joined(Activation::gelu_tanh);
-  return curved(joined(Activation::none));
+  const Tensor y = linear(x, layer.weight->value, layer.bias->value, joined_);
+  return joined_ == Activation::none ? curved(y) : y;
 }
 
 Tensor Mlp::forward(const std::vector<Layer>& trunk, const ModelInput& input) const {

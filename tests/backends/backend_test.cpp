@@ -138,7 +138,8 @@ TEST(BackendSuite, TheListNamesEveryOpOfTheInterface) {
     declared.insert((*found)[1]);
   }
   // Memory, and the order of work: no ops.
-  for (const char* other : {"release", "upload", "download", "synchronise", "repeat"}) {
+  for (const char* other :
+       {"release", "upload", "download", "synchronise", "hold", "let_go", "repeat"}) {
     declared.erase(other);
   }
   std::set<std::string> listed;
@@ -287,6 +288,62 @@ TEST_P(LargeProducts, HaveTheSameBitsAtAnyNumberOfThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, LargeProducts, ::testing::Values(2, 3),
+                         [](const auto& test) { return backends()[test.param].name; });
+
+// linear() of `rows` rows with the weight [out, in] that lies at the address.
+std::vector<float> layer(Backend& backend, std::int64_t rows, std::int64_t out, std::int64_t in,
+                         float* weight) {
+  std::vector<float> x(static_cast<std::size_t>(rows * in));
+  std::vector<float> y(static_cast<std::size_t>(rows * out));
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 17) / 7 - 1.2F;
+  backend.linear({.x = dense_view(x.data(), DType::f32, {rows, in}),
+                  .weight = dense_view(weight, DType::f32, {out, in}),
+                  .bias = {},
+                  .residual = {},
+                  .activation = Activation::relu,
+                  .before = {},
+                  .y = dense_view(y.data(), DType::f32, {rows, out})});
+  return y;
+}
+
+class WeightsAtRest : public ::testing::TestWithParam<std::size_t> {};
+
+// Two layers in one buffer, as parameters lie, and one that lies elsewhere and changes.
+TEST_P(WeightsAtRest, GiveTheSameBitsAndAreForgottenAfterwards) {
+  Backend& backend = backends()[GetParam()].backend;
+  const std::int64_t in = 120, out = 84;
+  const auto size = static_cast<std::size_t>(in * out);
+  std::vector<float> flat(2 * size), elsewhere(size);
+  for (std::size_t i = 0; i < flat.size(); ++i) flat[i] = static_cast<float>(i % 101) / 50 - 1;
+  for (std::size_t i = 0; i < size; ++i) elsewhere[i] = static_cast<float>(i % 7) - 3;
+  const View memory = dense_view(flat.data(), DType::f32, {static_cast<std::int64_t>(flat.size())});
+  for (const std::int64_t rows : {1, 2, 3, 8, 20}) {
+    const auto first = layer(backend, rows, out, in, flat.data());
+    const auto second = layer(backend, rows, in, out, flat.data() + size);
+    const auto third = layer(backend, rows, out, in, elsewhere.data());
+    {
+      const Held weights(backend, memory);
+      for (int time = 0; time < 3; ++time) {
+        EXPECT_EQ(layer(backend, rows, out, in, flat.data()), first);
+        EXPECT_EQ(layer(backend, rows, in, out, flat.data() + size), second);
+        // One address, two shapes.
+        EXPECT_EQ(layer(backend, rows, 1, out, flat.data() + size)[0], second[0]);
+      }
+      EXPECT_EQ(layer(backend, rows, out, in, elsewhere.data()), third);
+      for (float& value : elsewhere) value = -value;
+      EXPECT_NE(layer(backend, rows, out, in, elsewhere.data()), third);
+    }
+    flat[0] += 100;  // now they may change
+    const auto changed = layer(backend, rows, out, in, flat.data());
+    const Held weights(backend, memory);
+    EXPECT_EQ(layer(backend, rows, out, in, flat.data()), changed);
+    flat[0] -= 200;
+    backend.hold(memory);  // anew
+    EXPECT_NE(layer(backend, rows, out, in, flat.data()), changed);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, WeightsAtRest, ::testing::Values(0, 1, 2, 3),
                          [](const auto& test) { return backends()[test.param].name; });
 
 }  // namespace

@@ -15,10 +15,13 @@
 
 #include "../../plugins/backends/onednn/kernels/dispatch.h"
 #include "../../plugins/backends/onednn/kernels/gemm.h"
+#include "../../plugins/backends/onednn/kernels/gemm_private.h"
 
 namespace lathe::kernels {
 
 LATHE_DECLARE_KERNEL(gemm, Gemm)
+LATHE_DECLARE_KERNEL(gemm_hold, HoldTask)
+LATHE_DECLARE_KERNEL(gemm_held, HeldTask)
 
 inline constexpr Isa every_isa[] = {Isa::avx2, Isa::avx512, Isa::avx512_bf16};
 
@@ -30,6 +33,22 @@ inline void run(Isa isa, const Gemm& product) {
       return avx512::gemm(product);
     case Isa::avx512_bf16:
       return avx512_bf16::gemm(product);
+  }
+}
+
+// By way of B in the order of gemm_held().
+inline void run_held(Isa isa, const Gemm& product) {
+  std::vector<float> held(gemm_held_floats(product), std::numeric_limits<float>::quiet_NaN());
+  switch (isa) {
+    case Isa::avx2:
+      avx2::gemm_hold({product, held.data()});
+      return avx2::gemm_held({product, held.data()});
+    case Isa::avx512:
+      avx512::gemm_hold({product, held.data()});
+      return avx512::gemm_held({product, held.data()});
+    case Isa::avx512_bf16:
+      avx512_bf16::gemm_hold({product, held.data()});
+      return avx512_bf16::gemm_held({product, held.data()});
   }
 }
 

@@ -177,7 +177,11 @@ TEST_P(GemmOn, is_one_chain_of_fma) {
                                 {60, 64, 1300},
                                 {128, 84, 120},
                                 {130, 2, 84},
-                                {4, 64, 5}}) {
+                                {4, 64, 5},
+                                {128, 120, 4},
+                                {128, 84, 2},
+                                {9, 33, 1},
+                                {50, 7, 8}}) {
     Matrix a(m, k, DType::f32), b(k, n, DType::f32, true), c(m, n, DType::f32);
     a.fill([&] { return normal(); });
     b.fill([&] { return normal(); });
@@ -194,7 +198,8 @@ TEST_P(GemmOn, is_one_chain_of_fma) {
 
 TEST_P(GemmOn, has_the_same_bits_at_any_thread_count_and_layout) {
   const std::tuple<int, int, int> sizes[] = {{5, 300, 700},  {90, 200, 2200}, {1600, 70, 100},
-                                             {128, 84, 120}, {1100, 2, 84},   {120, 4, 1030}};
+                                             {128, 84, 120}, {1100, 2, 84},   {120, 4, 1030},
+                                             {128, 120, 4},  {2000, 90, 8},   {20, 40, 1}};
   for (const auto& [m, n, k] : sizes) {
     for (const DType type : {DType::f32, DType::bf16}) {
       Matrix a(m, k, type), b(k, n, type), c(m, n, type);

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <string>
 
+#include "held.h"
 #include "matmul.h"
 #include "workspace.h"
 
@@ -49,6 +50,10 @@ class OnednnBackend final : public Backend {
   void gather(const View& table, const View& index, const View& y) override;
   void scatter_add(const View& rows, const View& index, const View& table) override;
   void kv_append(const View& x, const View& position, const View& cache) override;
+
+  // held.cpp
+  void hold(const View& memory) override;
+  void let_go() override;
 
   // linear.cpp
   void matmul(const View& a, const View& b, const Target& y) override;
@@ -93,6 +98,7 @@ class OnednnBackend final : public Backend {
   OnednnMatmul onednn_;
   Workspace logits_;
   Workspace before_;
+  HeldWeights held_;
 };
 
 }  // namespace lathe

@@ -24,21 +24,45 @@ void backward(const ActivationBackward& a) {
   });
 }
 
+// Rows [begin, end) of `vectors` vectors of columns from column i on, the last with `n` lanes;
+// their sums stay in registers, each in the order of the rows.
+template <class T, Activation kind, int vectors, class Count>
+void backward_columns(const ActivationBackward& a, std::size_t begin, std::size_t end,
+                      std::size_t i, Count n, float* partial) {
+  vfloat sums[vectors];
+  for (vfloat& sum : sums) sum = broadcast(0);
+  for (std::size_t row = begin; row < end; ++row) {
+    const std::size_t at = row * a.width + i;
+    const auto one = [&](int v, auto count) {
+      const std::size_t place = at + static_cast<std::size_t>(v) * lanes;
+      const vfloat pre = load(static_cast<const T*>(a.pre) + place, count);
+      const vfloat value =
+          load(static_cast<const T*>(a.dy) + place, count) * activation_derivative<kind>(pre);
+      store(static_cast<T*>(a.dpre) + place, value, count);
+      sums[v] = sums[v] + value;
+    };
+#pragma GCC unroll 4
+    for (int v = 0; v + 1 < vectors; ++v) one(v, whole{});
+    one(vectors - 1, n);
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v + 1 < vectors; ++v) {
+    store(partial + i + static_cast<std::size_t>(v) * lanes, sums[v]);
+  }
+  store(partial + i + static_cast<std::size_t>(vectors - 1) * lanes, sums[vectors - 1], n);
+}
+
 template <class T, Activation kind>
 void backward_block(const ActivationBackward& a, std::size_t block, float* partial) {
   const std::size_t begin = block * row_block;
   const std::size_t end = begin + row_block < a.rows ? begin + row_block : a.rows;
-  each_vector(0, a.width, [&](std::size_t i, auto n) { store(partial + i, broadcast(0), n); });
-  for (std::size_t row = begin; row < end; ++row) {
-    const T* pre = static_cast<const T*>(a.pre) + row * a.width;
-    const T* dy = static_cast<const T*>(a.dy) + row * a.width;
-    T* dpre = static_cast<T*>(a.dpre) + row * a.width;
-    each_vector(0, a.width, [&](std::size_t i, auto n) {
-      const vfloat value = load(dy + i, n) * activation_derivative<kind>(load(pre + i, n));
-      store(dpre + i, value, n);
-      store(partial + i, load(partial + i, n) + value, n);
-    });
+  std::size_t i = 0;
+  for (; i + 4 * lanes <= a.width; i += 4 * lanes) {
+    backward_columns<T, kind, 4>(a, begin, end, i, whole{}, partial);
   }
+  each_vector(i, a.width, [&](std::size_t j, auto n) {
+    backward_columns<T, kind, 1>(a, begin, end, j, n, partial);
+  });
 }
 
 template <class T, Activation kind>

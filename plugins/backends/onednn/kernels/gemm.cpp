@@ -14,6 +14,8 @@
 namespace lathe::kernels {
 
 LATHE_DECLARE_KERNEL(gemm, Gemm)
+LATHE_DECLARE_KERNEL(gemm_hold, HoldTask)
+LATHE_DECLARE_KERNEL(gemm_held, HeldTask)
 
 namespace {
 
@@ -77,6 +79,36 @@ void gemm(const Gemm& product) {
   check(product);
   if (product.m == 0 || product.n == 0) return;
   LATHE_CALL_KERNEL(gemm, product)
+}
+
+namespace {
+void check_held(const Gemm& product) {
+  check(product);
+  if (product.ab_type != DType::f32 || product.c_type != DType::f32 || product.add) {
+    fail("gemm_held: operands of type ", name_of(product.ab_type), " into ",
+         name_of(product.c_type), product.add ? ", added to C" : "",
+         "; only f32 into a C that is overwritten is known here");
+  }
+}
+}  // namespace
+
+std::size_t gemm_held_floats(const Gemm& product) {
+  constexpr std::int64_t widest_panel = 32;  // of the instruction sets
+  return static_cast<std::size_t>((product.n + widest_panel - 1) / widest_panel * widest_panel *
+                                  product.k);
+}
+
+void gemm_hold(const Gemm& product, float* held) {
+  check_held(product);
+  const HoldTask task{product, held};
+  LATHE_CALL_KERNEL(gemm_hold, task)
+}
+
+void gemm_held(const Gemm& product, const float* held) {
+  check_held(product);
+  if (product.m == 0 || product.n == 0) return;
+  const HeldTask task{product, held};
+  LATHE_CALL_KERNEL(gemm_held, task)
 }
 
 void gemm_batched(const Gemm& product, std::int64_t count, std::int64_t a_step, std::int64_t b_step,

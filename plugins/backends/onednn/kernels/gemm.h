@@ -4,6 +4,7 @@
 
 #include <lathe/tensor/dtype.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "activation_kind.h"
@@ -41,6 +42,13 @@ struct Gemm {
 // the calling thread alone inside a parallel region). Throws lathe::Error on a shape, stride or
 // type outside of the above.
 void gemm(const Gemm& product);
+
+// For products of few rows with the same B again and again: B is brought into another order once,
+// and the products then read that in its place. f32 and without `add`, on the calling thread; the
+// bits are those of gemm(). `held` has room for gemm_held_floats().
+std::size_t gemm_held_floats(const Gemm& product);
+void gemm_hold(const Gemm& product, float* held);
+void gemm_held(const Gemm& product, const float* held);
 
 // `count` products of one shape; item i uses a + i * a_step, b + i * b_step, c + i * c_step
 // (elements). Bias and activation are shared; `before` and `residual` are not allowed.

@@ -8,10 +8,12 @@
 #include <atomic>
 
 #include "gemm_direct.h"
+#include "gemm_held.h"
 #include "gemm_pack.h"
 #include "gemm_private.h"
 #include "gemm_small.h"
 #include "gemm_split.h"
+#include "gemm_thin.h"
 #include "gemm_tile.h"
 
 namespace lathe::kernels::LATHE_ISA::matrix {
@@ -271,7 +273,9 @@ static void run(const Gemm& product) {
 
 template <class Kind>
 static void run_kind(const Gemm& product) {
-  if (fits_caches<Kind>(product)) {
+  if (is_thin(product)) {
+    multiply_thin(product);
+  } else if (fits_caches<Kind>(product)) {
     Small<Kind>(product).run();
   } else if (product.m <= few_rows) {
     run<FewRows<Kind>>(product);
@@ -296,5 +300,8 @@ void gemm(const Gemm& product) {
     matrix::run_kind<matrix::Single>(product);
   }
 }
+
+void gemm_hold(const HoldTask& task) { matrix::hold_columns(task.product, task.held); }
+void gemm_held(const HeldTask& task) { matrix::multiply_held(task.product, task.held); }
 
 }  // namespace lathe::kernels::LATHE_ISA

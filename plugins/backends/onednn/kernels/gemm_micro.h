@@ -3,18 +3,23 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "gemm_lanes.h"
 #include "gemm_pack.h"
 
 namespace lathe::kernels::LATHE_ISA::matrix {
 
-// Where the units of A and B lie: those of unit k begin at a + k a_step and b + k b_step.
+// Where the units of A and B lie: those of unit k begin at a + k a_step and b + k b_step. Rows of A
+// that lie apart have each their units one after the other: unit k of row r lies at a + r a_row +
+// k.
 struct Panels {
   const float* a;
   std::int64_t a_step;
   const float* b;
   std::int64_t b_step;
+  bool apart = false;
+  std::int64_t a_row = 1;
 };
 
 // to[r][c] = from[r][c] + sum over units of a[unit][r] * b[unit][c], each sum one chain in the
@@ -33,10 +38,11 @@ struct Tile {
   bool stream;  // `to` is written past the caches: whole lines, so nothing of it is fetched
 };
 
-template <class Kind, int rows>
+template <class Kind, int rows, bool apart>
 static void micro(std::int64_t units, const Panels& panels, const Tile& tile) {
   const float *a = panels.a, *b = panels.b;
-  const std::int64_t a_step = panels.a_step, b_step = panels.b_step;
+  const std::int64_t a_step = apart ? 1 : panels.a_step, b_step = panels.b_step;
+  const std::int64_t a_row = apart ? panels.a_row : 1;
   Vector left[rows], right[rows];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r) {
@@ -47,8 +53,8 @@ static void micro(std::int64_t units, const Panels& panels, const Tile& tile) {
     const Vector b_left = load_vector(b), b_right = load_vector(b + lane_count);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
-      left[r] = Kind::multiply(a[r], b_left, left[r]);
-      right[r] = Kind::multiply(a[r], b_right, right[r]);
+      left[r] = Kind::multiply(a[r * a_row], b_left, left[r]);
+      right[r] = Kind::multiply(a[r * a_row], b_right, right[r]);
     }
     a += a_step;
     b += b_step;
@@ -85,19 +91,17 @@ static void micro(std::int64_t units, const Panels& panels, const Tile& tile) {
 template <class Kind>
 using Micro = void (*)(std::int64_t, const Panels&, const Tile&);
 
+template <class Kind, bool apart, int... rows>
+static Micro<Kind> micro_of(int count, std::integer_sequence<int, rows...>) {
+  static constexpr Micro<Kind> table[] = {micro<Kind, rows + 1, apart>...};
+  return table[count - 1];
+}
+
 // The kernel for a number of rows, 1 .. max_rows.
 template <class Kind>
-static Micro<Kind> micro_for(int rows) {
-#if defined(__AVX512F__)
-  static constexpr Micro<Kind> table[] = {
-      micro<Kind, 1>,  micro<Kind, 2>,  micro<Kind, 3>,  micro<Kind, 4>, micro<Kind, 5>,
-      micro<Kind, 6>,  micro<Kind, 7>,  micro<Kind, 8>,  micro<Kind, 9>, micro<Kind, 10>,
-      micro<Kind, 11>, micro<Kind, 12>, micro<Kind, 13>, micro<Kind, 14>};
-#else
-  static constexpr Micro<Kind> table[] = {micro<Kind, 1>, micro<Kind, 2>, micro<Kind, 3>,
-                                          micro<Kind, 4>, micro<Kind, 5>, micro<Kind, 6>};
-#endif
-  return table[rows - 1];
+static Micro<Kind> micro_for(int rows, bool apart) {
+  constexpr auto all = std::make_integer_sequence<int, max_rows>();
+  return apart ? micro_of<Kind, true>(rows, all) : micro_of<Kind, false>(rows, all);
 }
 
 }  // namespace lathe::kernels::LATHE_ISA::matrix

@@ -56,8 +56,8 @@ struct Small {
   const Shared<Kind> shared;
   const std::int64_t units;
   float *packed_a, *packed_b;
-  // Operands whose units lie beside each other in memory: read there.
-  const bool a_lies, b_lies;
+  static constexpr bool is_single = std::is_same_v<Kind, Single>;  // A is read where it lies
+  const bool b_lies;  // the units of neighbouring columns lie beside each other: read there
 
   explicit Small(const Gemm& of)
       : product(of),
@@ -68,10 +68,7 @@ struct Small {
         packed_a(gemm_scratch(
             static_cast<std::size_t>((inner.m * units + 15) / 16 * 16 + panel_columns * units))),
         packed_b(packed_a + (inner.m * units + 15) / 16 * 16),
-        a_lies(std::is_same_v<Kind, Single> && shared.a_operand.line_step == 1 &&
-               shared.a_operand.k_step != 1),
-        b_lies(std::is_same_v<Kind, Single> && shared.b_operand.line_step == 1 &&
-               shared.b_operand.k_step != 1) {}
+        b_lies(is_single && shared.b_operand.line_step == 1 && shared.b_operand.k_step != 1) {}
 
   void run() const {
     for (std::int64_t column = 0; column < inner.n; column += panel_columns) {
@@ -85,17 +82,24 @@ struct Small {
       }
       for (std::int64_t row = 0; row < inner.m; row += max_rows) {
         const int rows = static_cast<int>(smaller(max_rows, inner.m - row));
-        float* a = packed_a + row * units;
-        panels.a = a_lies ? unpacked(shared.a_operand, row) : a;
-        panels.a_step = a_lies ? shared.a_operand.k_step : rows;
-        if (!a_lies && column == 0) pack_rows<Kind>(shared.a_operand, row, rows, 0, inner.k, a);
+        if constexpr (is_single) {
+          panels.a = unpacked(shared.a_operand, row);
+          panels.a_step = shared.a_operand.k_step;
+          panels.apart = shared.a_operand.k_step == 1;
+          panels.a_row = shared.a_operand.line_step;
+        } else {
+          float* a = packed_a + row * units;
+          panels.a = a;
+          panels.a_step = rows;
+          if (column == 0) pack_rows<Kind>(shared.a_operand, row, rows, 0, inner.k, a);
+        }
         tile(Place{row, column, rows, columns}, panels);
       }
     }
   }
 
   static const float* unpacked(const Operand<Kind>& operand, std::int64_t line) {
-    return reinterpret_cast<const float*>(operand.at + line);
+    return reinterpret_cast<const float*>(operand.element(line, 0));
   }
 
   void tile(const Place& place, const Panels& panels) const {
@@ -106,8 +110,8 @@ struct Small {
     static_assert(max_rows <= lane_count);
     alignas(64) float sums[lane_count * panel_columns];
     const auto* near = reinterpret_cast<const char*>(sums);
-    micro_for<Kind>(place.rows)(units, panels,
-                                Tile{nullptr, 0, sums, panel_columns, near, 0, near, 0, false});
+    micro_for<Kind>(place.rows, panels.apart)(
+        units, panels, Tile{nullptr, 0, sums, panel_columns, near, 0, near, 0, false});
     alignas(64) float lines[panel_columns * lane_count];
     for (int half = 0; half < panel_columns; half += lane_count) {
       Vector values[lane_count];
