@@ -3,7 +3,8 @@
 # or more.
 #
 #   bench/run.sh BUILD [PYTHON]     BUILD: a release build with -DLATHE_BENCHMARKS=ON
-#                                   PYTHON: an interpreter with torch, for the comparison
+#                                   PYTHON: an interpreter with torch, stable-baselines3 and
+#                                   gymnasium, for the comparisons
 set -eu
 build=${1:?usage: bench/run.sh BUILD [PYTHON]}
 python=${2:-}
@@ -26,5 +27,8 @@ if [ -n "$python" ]; then
   echo
   echo "== Beside PyTorch, in turns"
   python3 "$here/compare.py" "$build" --rounds 3 --python "$python"
+  echo
+  echo "== Reinforcement learning on CartPole beside Stable-Baselines3 and a loop of CleanRL's form"
+  python3 "$here/compare_rl.py" "$build" --rounds 5 --python "$python"
 fi
 uptime

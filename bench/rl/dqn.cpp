@@ -1,5 +1,7 @@
 // DQN on CartPole with CleanRL's settings: environment steps and updates a second of processor
-// time, on one thread. bench/peers/dqn_cartpole.py measures Stable-Baselines3 in the same way.
+// time, on one thread, with the share of random actions of a run's second half (peers act faster
+// while they explore). bench/peers/dqn_cartpole.py measures a loop of CleanRL's form and
+// Stable-Baselines3 in the same way.
 //
 //   bench_dqn [--steps 5000] [--variant zoo]      optimizer steps that are timed
 #include <lathe/base/error.h>
@@ -48,7 +50,8 @@ void measure(std::int64_t steps, const std::vector<std::string>& changes) {
 
 int main(int count, char** arguments) {
   std::int64_t steps = 5000;
-  std::vector<std::string> changes = {"train.threads=1"};
+  std::vector<std::string> changes = {"train.threads=1", "objective.epsilon=0.05",
+                                      "objective.epsilon_steps=0"};
   for (int i = 1; i + 1 < count; i += 2) {
     const std::string name = arguments[i];
     if (name == "--steps") steps = std::atoll(arguments[i + 1]);
