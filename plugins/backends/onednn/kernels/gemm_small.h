@@ -112,21 +112,46 @@ struct Small {
     const auto* near = reinterpret_cast<const char*>(sums);
     micro_for<Kind>(place.rows, panels.apart)(
         units, panels, Tile{nullptr, 0, sums, panel_columns, near, 0, near, 0, false});
-    alignas(64) float lines[panel_columns * lane_count];
-    for (int half = 0; half < panel_columns; half += lane_count) {
+    for (int half = 0; half < place.columns; half += lane_count) {
       Vector values[lane_count];
 #pragma GCC unroll 16
       for (int r = 0; r < lane_count; ++r) {
         values[r] = r < place.rows ? load_vector(sums + r * panel_columns + half) : zero_vector();
       }
       transpose(values);
-#pragma GCC unroll 16
-      for (int j = 0; j < lane_count; ++j) {
-        store_vector(lines + (half + j) * lane_count, values[j]);
-      }
+      const int count = static_cast<int>(smaller(lane_count, place.columns - half));
+      finish_turned(Place{place.column + half, place.row, count, place.rows}, values);
     }
-    finish(product, Place{place.column, place.row, place.columns, place.rows}, lines, lane_count);
   }
+
+  // Rows of C that lie in a vector each.
+  void finish_turned(const Place& place, const Vector (&values)[lane_count]) const {
+#if defined(__AVX512F__)
+    with_activation(product.activation, [&](auto activation) {
+      if (product.c_type == DType::bf16) {
+        finish_each<activation.value, bf16>(place, values);
+      } else {
+        finish_each<activation.value, float>(place, values);
+      }
+    });
+#else
+    alignas(64) float lines[lane_count * lane_count];
+    for (int r = 0; r < place.rows; ++r) store_vector(lines + r * lane_count, values[r]);
+    finish(product, place, lines, lane_count);
+#endif
+  }
+
+#if defined(__AVX512F__)
+  template <Activation activation, class Result>
+  void finish_each(const Place& place, const Vector (&values)[lane_count]) const {
+    const Ending<activation, Result, std::size_t> end(product, place.row, place.column,
+                                                      static_cast<std::size_t>(place.columns));
+#pragma GCC unroll 16
+    for (int r = 0; r < lane_count; ++r) {
+      if (r < place.rows) end(r, vfloat{values[r]});
+    }
+  }
+#endif
 };
 
 // Whether a product is for Small: too little for several threads or only one at hand, and more rows
