@@ -40,7 +40,7 @@ Layout layout_of(const View& view) {
 }  // namespace
 
 void OnednnBackend::product(const kernels::Gemm& gemm) {
-  if (with_.matmul == "onednn" && onednn_.run(gemm)) return;
+  if (!own_products_ && onednn_.run(gemm)) return;
   kernels::gemm(gemm);
 }
 
@@ -133,7 +133,7 @@ void OnednnBackend::linear(const LinearArguments& arguments) {
                            .before = arguments.before.data,
                            .residual = arguments.residual.data,
                            .residual_row = arguments.residual ? arguments.residual.stride(0) : 0};
-  const float* held = with_.matmul == "own" ? held_.of(gemm) : nullptr;
+  const float* held = own_products_ ? held_.of(gemm) : nullptr;
   if (held != nullptr) {
     kernels::gemm_held(gemm, held);
   } else {

@@ -52,7 +52,8 @@ void release_pages(void* data, std::size_t bytes) {
   }
 }
 
-OnednnBackend::OnednnBackend(const Config& config) : with_(config) {
+OnednnBackend::OnednnBackend(const Config& config)
+    : with_(config), own_products_(with_.matmul == "own") {
   kernels::best_isa();  // throws where the processor is too old
 }
 

@@ -95,6 +95,7 @@ class OnednnBackend final : public Backend {
                       const void* dlogits, const Target& dx, const Target& dweight);
 
   Options with_;
+  bool own_products_;
   OnednnMatmul onednn_;
   Workspace logits_;
   Workspace before_;
