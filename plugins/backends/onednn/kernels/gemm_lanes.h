@@ -28,6 +28,15 @@ static inline void store_vector(float* at, Vector value, int lanes) {
 static inline Vector multiply_add(float a, Vector b, Vector c) {
   return _mm512_fmadd_ps(_mm512_set1_ps(a), b, c);
 }
+// Half a vector, which takes half of the time where the processor works by 256 bits.
+using Half = __m256;
+static inline void load_into(Vector& to, const float* at) { to = load_vector(at); }
+static inline void load_into(Half& to, const float* at) { to = _mm256_loadu_ps(at); }
+static inline void store_vector(float* at, Half value) { _mm256_storeu_ps(at, value); }
+static inline void stream_vector(float* at, Half value) { _mm256_stream_ps(at, value); }
+static inline Half multiply_add(float a, Half b, Half c) {
+  return _mm256_fmadd_ps(_mm512_castps512_ps256(_mm512_set1_ps(a)), b, c);
+}
 static inline Vector load_wide(const std::uint16_t* at, int lanes) {
   const __m256i half = lanes == 16 ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at))
                                    : _mm256_maskz_loadu_epi16(first(lanes), at);
@@ -111,6 +120,8 @@ static inline void store_vector(float* at, Vector value, int lanes) {
 static inline Vector multiply_add(float a, Vector b, Vector c) {
   return _mm256_fmadd_ps(_mm256_set1_ps(a), b, c);
 }
+using Half = Vector;  // there is nothing to gain
+static inline void load_into(Vector& to, const float* at) { to = load_vector(at); }
 static inline Vector load_wide(const std::uint16_t* at, int lanes) {
   __m128i half;
   if (lanes == 8) {

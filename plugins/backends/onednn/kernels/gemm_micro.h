@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "gemm_lanes.h"
@@ -20,6 +21,7 @@ struct Panels {
   std::int64_t b_step;
   bool apart = false;
   std::int64_t a_row = 1;
+  bool narrow = false;  // nobody wants the last quarter of the columns
 };
 
 // to[r][c] = from[r][c] + sum over units of a[unit][r] * b[unit][c], each sum one chain in the
@@ -38,19 +40,25 @@ struct Tile {
   bool stream;  // `to` is written past the caches: whole lines, so nothing of it is fetched
 };
 
-template <class Kind, int rows, bool apart>
+template <class Kind, int rows, bool apart, class Right>
 static void micro(std::int64_t units, const Panels& panels, const Tile& tile) {
   const float *a = panels.a, *b = panels.b;
   const std::int64_t a_step = apart ? 1 : panels.a_step, b_step = panels.b_step;
   const std::int64_t a_row = apart ? panels.a_row : 1;
-  Vector left[rows], right[rows];
+  Vector left[rows];
+  Right right[rows];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r) {
-    left[r] = tile.from ? load_vector(tile.from + r * tile.from_row) : zero_vector();
-    right[r] = tile.from ? load_vector(tile.from + r * tile.from_row + lane_count) : zero_vector();
+    left[r] = Vector{};
+    right[r] = Right{};
+    if (tile.from == nullptr) continue;
+    load_into(left[r], tile.from + r * tile.from_row);
+    load_into(right[r], tile.from + r * tile.from_row + lane_count);
   }
   const auto step = [&]() __attribute__((always_inline)) {
-    const Vector b_left = load_vector(b), b_right = load_vector(b + lane_count);
+    const Vector b_left = load_vector(b);
+    Right b_right;
+    load_into(b_right, b + lane_count);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       left[r] = Kind::multiply(a[r * a_row], b_left, left[r]);
@@ -91,17 +99,22 @@ static void micro(std::int64_t units, const Panels& panels, const Tile& tile) {
 template <class Kind>
 using Micro = void (*)(std::int64_t, const Panels&, const Tile&);
 
-template <class Kind, bool apart, int... rows>
+template <class Kind, bool apart, class Right, int... rows>
 static Micro<Kind> micro_of(int count, std::integer_sequence<int, rows...>) {
-  static constexpr Micro<Kind> table[] = {micro<Kind, rows + 1, apart>...};
+  static constexpr Micro<Kind> table[] = {micro<Kind, rows + 1, apart, Right>...};
   return table[count - 1];
 }
 
-// The kernel for a number of rows, 1 .. max_rows.
+// The kernel for a number of rows, 1 .. max_rows. Single alone has rows apart and narrow panels.
 template <class Kind>
-static Micro<Kind> micro_for(int rows, bool apart) {
+static Micro<Kind> micro_for(int rows, [[maybe_unused]] const Panels& panels) {
   constexpr auto all = std::make_integer_sequence<int, max_rows>();
-  return apart ? micro_of<Kind, true>(rows, all) : micro_of<Kind, false>(rows, all);
+  if constexpr (std::is_same_v<Kind, Single>) {
+    if (panels.apart && panels.narrow) return micro_of<Kind, true, Half>(rows, all);
+    if (panels.apart) return micro_of<Kind, true, Vector>(rows, all);
+    if (panels.narrow) return micro_of<Kind, false, Half>(rows, all);
+  }
+  return micro_of<Kind, false, Vector>(rows, all);
 }
 
 }  // namespace lathe::kernels::LATHE_ISA::matrix

@@ -21,7 +21,10 @@ struct Single {
   static inline Vector across(const float* at, std::int64_t, std::int64_t, int lanes) {
     return load_vector(at, lanes);
   }
-  static inline Vector multiply(float a, Vector b, Vector c) { return multiply_add(a, b, c); }
+  template <class Lanes>  // Vector or Half
+  static inline Lanes multiply(float a, Lanes b, Lanes c) {
+    return multiply_add(a, b, c);
+  }
 };
 
 struct Widened {

@@ -74,6 +74,7 @@ struct Small {
     for (std::int64_t column = 0; column < inner.n; column += panel_columns) {
       const int columns = static_cast<int>(smaller(panel_columns, inner.n - column));
       Panels panels{nullptr, 0, packed_b, panel_columns};
+      panels.narrow = is_single && columns <= panel_columns * 3 / 4;
       if (b_lies && columns == panel_columns) {
         panels.b = unpacked(shared.b_operand, column);
         panels.b_step = shared.b_operand.k_step;
@@ -110,7 +111,7 @@ struct Small {
     static_assert(max_rows <= lane_count);
     alignas(64) float sums[lane_count * panel_columns];
     const auto* near = reinterpret_cast<const char*>(sums);
-    micro_for<Kind>(place.rows, panels.apart)(
+    micro_for<Kind>(place.rows, panels)(
         units, panels, Tile{nullptr, 0, sums, panel_columns, near, 0, near, 0, false});
     for (int half = 0; half < place.columns; half += lane_count) {
       Vector values[lane_count];

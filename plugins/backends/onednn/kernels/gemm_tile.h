@@ -108,7 +108,7 @@ static void multiply_tile(const Gemm& product, const Place& place, bool is_first
       tile.next_row = 0;
     }
   }
-  micro_for<Kind>(place.rows, panels.apart)(units, panels, tile);
+  micro_for<Kind>(place.rows, panels)(units, panels, tile);
   if (is_last && !plain) finish(product, place, buffer, panel_columns);
 }
 
