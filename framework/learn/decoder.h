@@ -28,6 +28,7 @@ struct Turn {
   std::uint64_t draw = 0;  // number of its next draw
 };
 
+// While a decoder lives, the parameters do not change (Backend::repeat).
 class Decoder {
  public:
   Decoder(const Model& model, const Parameters& parameters, std::int64_t rows,

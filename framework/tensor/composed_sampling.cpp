@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -76,15 +77,17 @@ class Logits {
     const std::size_t count = at(row.shape[1]);
     const bool as_it_lies = backend_.host_memory() && row.dtype == DType::f32 && row.stride(1) == 1;
     if (as_it_lies) return {row.as<float>(), count};
-    const Scratch narrow = composed::cast(backend_, row, DType::f32);
+    narrow_.emplace(composed::cast(backend_, row, DType::f32));
+    if (backend_.host_memory()) return {narrow_->view().as<float>(), count};
     values_.resize(count);
-    backend_.download(values_.data(), narrow.view().data, count * sizeof(float));
+    backend_.download(values_.data(), narrow_->view().data, count * sizeof(float));
     return values_;
   }
 
  private:
   Backend& backend_;
   View view_;
+  std::optional<Scratch> narrow_;
   std::vector<float> values_;
 };
 }  // namespace

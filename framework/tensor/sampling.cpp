@@ -1,5 +1,5 @@
 #include <lathe/base/error.h>
-#include <lathe/base/threads.h>
+#include <lathe/tensor/exponentials.h>
 #include <lathe/tensor/sampling.h>
 
 #include <algorithm>
@@ -8,8 +8,6 @@
 
 namespace lathe {
 namespace {
-constexpr std::int64_t piece = 8192;
-
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
 std::vector<double> penalised(std::span<const float> logits, std::span<const std::int32_t> history,
@@ -47,19 +45,12 @@ std::int32_t drawn(std::span<const double> weights, double all, double uniform) 
 }
 
 // Draws from softmax(scores / temperature).
-template <class Scores>
-TokenProbability draw_plain(const Scores& scores, double temperature, double uniform) {
-  const auto most = static_cast<double>(*std::max_element(scores.begin(), scores.end()));
+template <class Score>
+TokenProbability draw_plain(std::span<const Score> scores, double most, double temperature,
+                            double uniform) {
   static thread_local std::vector<double> weights;
   weights.resize(scores.size());
-  const auto weigh = [&own = weights, &scores, most, temperature](std::int64_t begin,
-                                                                  std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      own[at(i)] = std::exp((static_cast<double>(scores[at(i)]) - most) / temperature);
-    }
-  };
-  parallel_for(static_cast<std::int64_t>(scores.size()), piece, weigh);
-  const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
+  const double all = exponentials(scores, most, 1 / temperature, weights);
   const std::int32_t token = drawn(weights, all, uniform);
   return {token, weights[at(token)] / all};
 }
@@ -67,7 +58,7 @@ TokenProbability draw_plain(const Scores& scores, double temperature, double uni
 // Probability epsilon / V each, and 1 - epsilon shared among the largest.
 TokenProbability draw_largest(std::span<const float> logits, double epsilon, double explore,
                               double uniform) {
-  const float most = *std::max_element(logits.begin(), logits.end());
+  const float most = logits[largest_index(logits)];
   static thread_local std::vector<double> largest;
   largest.clear();
   for (const float logit : logits) largest.push_back(logit == most ? 1.0 : 0.0);
@@ -126,8 +117,7 @@ TokenProbability draw(std::span<const float> logits, std::span<const std::int32_
                       const Sampling& how, const RandomStream& random, std::uint64_t index) {
   if (logits.empty()) fail("sampling from no logits");
   if (how.is_greedy()) {
-    const auto best = std::max_element(logits.begin(), logits.end());
-    return {static_cast<std::int32_t>(best - logits.begin()), 1.0};
+    return {static_cast<std::int32_t>(largest_index(logits)), 1.0};
   }
   if (how.temperature == 0 && how.draws_ties) {
     const double explore = how.epsilon > 0 ? random.uniform53(index + 1) : 1.0;
@@ -135,8 +125,13 @@ TokenProbability draw(std::span<const float> logits, std::span<const std::int32_
   }
   if (how.is_plain()) {
     const double uniform = random.uniform53(index);
-    if (how.repetition_penalty == 1) return draw_plain(logits, how.temperature, uniform);
-    return draw_plain(penalised(logits, history, how.repetition_penalty), how.temperature, uniform);
+    if (how.repetition_penalty == 1) {
+      const auto most = static_cast<double>(logits[largest_index(logits)]);
+      return draw_plain(logits, most, how.temperature, uniform);
+    }
+    const std::vector<double> scores = penalised(logits, history, how.repetition_penalty);
+    const double most = *std::max_element(scores.begin(), scores.end());
+    return draw_plain(std::span<const double>(scores), most, how.temperature, uniform);
   }
   const std::vector<TokenProbability> kept = distribution(logits, history, how);
   const double uniform = random.uniform53(index);
@@ -146,19 +141,9 @@ TokenProbability draw(std::span<const float> logits, std::span<const std::int32_
   return kept[place];
 }
 
-// The sum is taken in pieces of a fixed size.
 double log_sum_exp(std::span<const float> logits) {
-  const auto most = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-  const auto count = static_cast<std::int64_t>(logits.size());
-  std::vector<double> sums(at((count + piece - 1) / piece), 0.0);
-  parallel_for(count, piece, [&](std::int64_t begin, std::int64_t end) {
-    double sum = 0;
-    for (std::int64_t i = begin; i < end; ++i) {
-      sum += std::exp(static_cast<double>(logits[at(i)]) - most);
-    }
-    sums[at(begin / piece)] += sum;
-  });
-  return most + std::log(std::accumulate(sums.begin(), sums.end(), 0.0));
+  const auto most = static_cast<double>(logits[largest_index(logits)]);
+  return most + std::log(exponentials(logits, most, 1, {}));
 }
 
 }  // namespace lathe
