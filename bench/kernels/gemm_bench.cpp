@@ -1,13 +1,19 @@
 // Own matrix products beside oneDNN's matmul on the shapes of GPT-2 124M: forward, dX and dW at
-// 1024 and at 256 tokens, and decoding at one token; and on those of small networks (control tasks)
-// at 128 rows.
+// 1024 and at 256 tokens, and decoding at one token (its weights in panels, too); and on those of
+// small networks (control tasks) at 128 rows.
 //
 // Both run in one process, in turns; a sample counts only between two probes of the machine that
 // reach 90 % of the best (probe.h). "kept" says how many did: 0 means a busy machine. The medians
 // are reported as GFLOP/s (or GB/s of weights for one token).
 #include <benchmark/benchmark.h>
+#include <sys/mman.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 #include <dnnl.hpp>
+#include <memory>
+#include <new>
 #include <random>
 #include <string>
 #include <vector>
@@ -110,6 +116,64 @@ void compare(benchmark::State& state, Pass pass, std::int64_t tokens, std::int64
   }
 }
 
+using Block = std::unique_ptr<void, void (*)(void*)>;
+
+Block huge_pages(std::size_t bytes) {
+  constexpr std::size_t page = std::size_t{2} << 20;
+  Block block(std::aligned_alloc(page, (bytes + page - 1) / page * page), std::free);
+  if (!block) throw std::bad_alloc();
+  madvise(block.get(), bytes, MADV_HUGEPAGE);
+  return block;
+}
+
+// One token through 256 MB of such weights, more than any cache holds: in panels, where they lie,
+// and only read and summed.
+template <class T>
+void compare_panels(benchmark::State& state, Pass pass, std::int64_t tokens, std::int64_t in,
+                    std::int64_t out) {
+  const DType type = lathe::dtype_of<T>::value;
+  Gemm one = product_of(pass, tokens, in, out, type);
+  const std::size_t size = lathe::kernels::panel_floats(out, in, type);
+  if (size == 0) return state.SkipWithError("no panels of this type with this instruction set");
+  const std::size_t weights = std::max<std::size_t>(1, (std::size_t{64} << 20) / size);
+  const auto a = random_values<T>(in);
+  const auto values = random_values<T>(in * out);
+  std::vector<float> c(static_cast<std::size_t>(out));
+  const auto lying = huge_pages(weights * values.size() * sizeof(T));
+  const auto panels = huge_pages(weights * size * sizeof(float));
+  const auto weight = [&](std::size_t i) {
+    return static_cast<T*>(lying.get()) + i * values.size();
+  };
+  const auto in_panels = [&](std::size_t i) {
+    return static_cast<float*>(panels.get()) + i * size;
+  };
+  for (std::size_t i = 0; i < weights; ++i) {
+    std::copy(values.begin(), values.end(), weight(i));
+    lathe::kernels::pack_panels({out, in, weight(i), 1, in, type, in_panels(i)});
+  }
+  one.a = a.data(), one.c = c.data();
+  const auto all = [&](bool ready) {
+    return [&, ready] {
+      for (std::size_t i = 0; i < weights; ++i) {
+        one.b = weight(i);
+        one.b_panels = ready ? in_panels(i) : nullptr;
+        lathe::kernels::gemm(one);
+      }
+    };
+  };
+  const auto read = [&] { lathe::bench::read_bandwidth({{in_panels(0), weights * size}}); };
+  for (auto _ : state) {
+    const lathe::bench::TimedPair plain = lathe::bench::gated_pair(all(true), all(false), 15, 6);
+    const lathe::bench::TimedPair limit = lathe::bench::gated_pair(all(true), read, 15, 6);
+    state.SetIterationTime(plain.first.seconds);
+    const double bytes = 1e-9 * static_cast<double>(weights * values.size() * sizeof(T));
+    state.counters["GB/s panels"] = bytes / plain.first.seconds;
+    state.counters["GB/s lying"] = bytes / plain.second.seconds;
+    state.counters["of reading"] = 1 / limit.ratio;
+    state.counters["kept"] = static_cast<double>(plain.first.kept);
+  }
+}
+
 void add(const std::string& name,
          void (*body)(benchmark::State&, Pass, std::int64_t, std::int64_t, std::int64_t), Pass pass,
          std::int64_t tokens, std::int64_t in, std::int64_t out) {
@@ -137,6 +201,8 @@ int main(int count, char** arguments) {
     }
     add("f32/" + layer + "/decode", compare<float>, forward, 1, in, out);
     add("bf16/" + layer + "/decode", compare<bf16>, forward, 1, in, out);
+    add("f32/" + layer + "/panels", compare_panels<float>, forward, 1, in, out);
+    add("bf16/" + layer + "/panels", compare_panels<bf16>, forward, 1, in, out);
   }
   const std::pair<std::int64_t, std::int64_t> small[] = {{4, 120}, {120, 84}, {84, 2},
                                                          {64, 64}, {64, 2},   {256, 256}};

@@ -155,6 +155,12 @@ Timed timed(const std::vector<double>& kept, const std::vector<double>& all) {
 
 }  // namespace
 
+bool passes(const std::function<void()>& work) {
+  warm_up();
+  double seconds = 0;
+  return passes(work, seconds);
+}
+
 double fma_rate() {
   static const bool wide = __builtin_cpu_supports("avx512f");
   return wide ? rate_of(multiply_add_avx512, 32) : rate_of(multiply_add_avx2, 16);
@@ -165,20 +171,27 @@ double bf16_dot_rate() {
   return rate_of(dot_bf16, 64);
 }
 
-double read_bandwidth() {
+double read_bandwidth(const std::vector<std::span<const float>>& pieces) {
   static const auto sum = __builtin_cpu_supports("avx512f") ? sum_avx512 : sum_plain;
-  const float* data = stream_buffer();
-  constexpr std::size_t piece = std::size_t{1} << 20;
-  double total = 0;
+  double total = 0, bytes = 0;
+  for (const auto& piece : pieces) bytes += static_cast<double>(piece.size_bytes());
   const double begin = now();
-#pragma omp parallel for schedule(static) reduction(+ : total)
-  for (std::size_t i = 0; i < stream_floats; i += piece) {
-    total += static_cast<double>(sum(data + i, piece));
+#pragma omp parallel reduction(+ : total)
+  {
+    const auto thread = static_cast<std::size_t>(omp_get_thread_num());
+    const auto threads = static_cast<std::size_t>(omp_get_num_threads());
+    for (const auto& piece : pieces) {
+      const std::size_t blocks = piece.size() / 64;
+      const std::size_t first = blocks * thread / threads, last = blocks * (thread + 1) / threads;
+      total += static_cast<double>(sum(piece.data() + 64 * first, 64 * (last - first)));
+    }
   }
   const double seconds = now() - begin;
   asm volatile("" : : "g"(total));
-  return stream_floats * 4.0 / seconds * 1e-9;
+  return bytes / seconds * 1e-9;
 }
+
+double read_bandwidth() { return read_bandwidth({{stream_buffer(), stream_floats}}); }
 
 double update_bandwidth() {
   float* data = stream_buffer();

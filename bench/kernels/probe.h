@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <functional>
+#include <span>
+#include <vector>
 
 namespace lathe::bench {
 
@@ -16,7 +18,11 @@ double bf16_dot_rate();  // VDPBF16PS; 0 where the processor lacks it
 
 // Payload of one pass over 256 MB: GB/s. The update reads and writes every element (a = k a).
 double read_bandwidth();
+double read_bandwidth(const std::vector<std::span<const float>>& pieces);  // of any memory
 double update_bandwidth();
+
+// Runs work between two probes: whether its times count.
+bool passes(const std::function<void()>& work);
 
 struct Timed {
   double seconds;    // median of the kept samples; of all, when none could be kept

@@ -109,6 +109,11 @@ class TimedBackend final : public Backend {
     const Timer timer("sum_of_squares");
     return inner_->sum_of_squares(x);
   }
+  void repeat(std::unique_ptr<Recording>& recording,
+              const std::function<std::vector<const void*>()>& memory,
+              const std::function<void()>& work) override {
+    inner_->repeat(recording, memory, work);
+  }
 
  private:
   struct Timer {

@@ -321,11 +321,11 @@ class Backend {
     virtual ~Recording();
   };
   // Does the work: calls it, or repeats what an earlier call of it did, for backends on which
-  // starting ops takes longer than the ops. So the work must be nothing but ops of this backend,
-  // the same each time, and whatever varies from call to call must lie in device memory; work that
-  // uploads or downloads is always called. `memory` lists the addresses that the work stands on and
-  // that are not its own: where one differs from before, it is called and recorded anew. Weights of
-  // linear() there rest while the recording lives, which may hold them in an order of its own.
+  // starting the ops takes longer than the ops. So the work must be nothing but ops of this
+  // backend, the same ones each time, and whatever varies from call to call must lie in device
+  // memory; work that uploads or downloads is always called. `memory` lists the addresses that
+  // the work stands on and that are not its own: where one differs from when the work was recorded,
+  // it is called and recorded anew.
   virtual void repeat(std::unique_ptr<Recording>& recording,
                       const std::function<std::vector<const void*>()>& memory,
                       const std::function<void()>& work);

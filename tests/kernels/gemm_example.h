@@ -15,13 +15,11 @@
 
 #include "../../plugins/backends/onednn/kernels/dispatch.h"
 #include "../../plugins/backends/onednn/kernels/gemm.h"
-#include "../../plugins/backends/onednn/kernels/gemm_private.h"
 
 namespace lathe::kernels {
 
 LATHE_DECLARE_KERNEL(gemm, Gemm)
-LATHE_DECLARE_KERNEL(gemm_hold, HoldTask)
-LATHE_DECLARE_KERNEL(gemm_held, HeldTask)
+LATHE_DECLARE_KERNEL(pack_panels, PanelPacking)
 
 inline constexpr Isa every_isa[] = {Isa::avx2, Isa::avx512, Isa::avx512_bf16};
 
@@ -36,19 +34,14 @@ inline void run(Isa isa, const Gemm& product) {
   }
 }
 
-// By way of B in the order of gemm_held().
-inline void run_held(Isa isa, const Gemm& product) {
-  std::vector<float> held(gemm_held_floats(product), std::numeric_limits<float>::quiet_NaN());
+inline void run(Isa isa, const PanelPacking& packing) {
   switch (isa) {
     case Isa::avx2:
-      avx2::gemm_hold({product, held.data()});
-      return avx2::gemm_held({product, held.data()});
+      return avx2::pack_panels(packing);
     case Isa::avx512:
-      avx512::gemm_hold({product, held.data()});
-      return avx512::gemm_held({product, held.data()});
+      return avx512::pack_panels(packing);
     case Isa::avx512_bf16:
-      avx512_bf16::gemm_hold({product, held.data()});
-      return avx512_bf16::gemm_held({product, held.data()});
+      return avx512_bf16::pack_panels(packing);
   }
 }
 
@@ -153,6 +146,7 @@ class GemmOn : public testing::TestWithParam<Isa> {
   void TearDown() override { omp_set_num_threads(threads_); }
   std::string isa() const { return std::string(name_of(GetParam())); }
   void multiply(const Gemm& product) const { run(GetParam(), product); }
+  void pack(const PanelPacking& packing) const { run(GetParam(), packing); }
 
   float small_integer() { return static_cast<float>(static_cast<int>(generator_() % 9) - 4); }
   float normal() { return std::normal_distribution<float>()(generator_); }

@@ -115,30 +115,25 @@ void OnednnBackend::linear(const LinearArguments& arguments) {
                     (!arguments.before || arguments.before.stride(0) == arguments.y.stride(0)) &&
                     (!arguments.bias || arguments.bias.is_dense());
   if (!fits) return Backend::linear(arguments);
-  const kernels::Gemm gemm{.m = x.shape[0],
-                           .n = weight.shape[0],
-                           .k = x.shape[1],
-                           .a = x.data,
-                           .a_row = x.stride(0),
-                           .a_column = 1,
-                           .b = weight.data,
-                           .b_row = 1,
-                           .b_column = weight.stride(0),
-                           .c = arguments.y.data,
-                           .c_row = arguments.y.stride(0),
-                           .ab_type = x.dtype,
-                           .c_type = x.dtype,
-                           .bias = arguments.bias ? arguments.bias.as<float>() : nullptr,
-                           .activation = kernel_of(arguments.activation),
-                           .before = arguments.before.data,
-                           .residual = arguments.residual.data,
-                           .residual_row = arguments.residual ? arguments.residual.stride(0) : 0};
-  const float* held = own_products_ ? held_.of(gemm) : nullptr;
-  if (held != nullptr) {
-    kernels::gemm_held(gemm, held);
-  } else {
-    product(gemm);
-  }
+  product({.m = x.shape[0],
+           .n = weight.shape[0],
+           .k = x.shape[1],
+           .a = x.data,
+           .a_row = x.stride(0),
+           .a_column = 1,
+           .b = weight.data,
+           .b_row = 1,
+           .b_column = weight.stride(0),
+           .c = arguments.y.data,
+           .c_row = arguments.y.stride(0),
+           .ab_type = x.dtype,
+           .c_type = x.dtype,
+           .bias = arguments.bias ? arguments.bias.as<float>() : nullptr,
+           .activation = kernel_of(arguments.activation),
+           .before = arguments.before.data,
+           .residual = arguments.residual.data,
+           .residual_row = arguments.residual ? arguments.residual.stride(0) : 0,
+           .b_panels = panels_of(weight, x.shape[0])});
 }
 
 // dpre = dy act'(before); dx = dpre w; dw = dpre^T x; db = column sums of dpre.

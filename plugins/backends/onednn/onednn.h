@@ -9,8 +9,8 @@
 #include <cstddef>
 #include <string>
 
-#include "held.h"
 #include "matmul.h"
+#include "panels.h"
 #include "workspace.h"
 
 namespace lathe {
@@ -25,6 +25,9 @@ class OnednnBackend final : public Backend {
                              one_of({"own", "onednn"}));
     std::int64_t head_rows =
         key("head_rows", 256, "rows of logits that the LM head holds at a time", at_least(1));
+    bool panels = key("panels", true,
+                      "keep weights that rest once more, in the order in which acting and writing "
+                      "text read them: faster, for as much memory again");
   };
   explicit OnednnBackend(const Config& config);
 
@@ -50,10 +53,6 @@ class OnednnBackend final : public Backend {
   void gather(const View& table, const View& index, const View& y) override;
   void scatter_add(const View& rows, const View& index, const View& table) override;
   void kv_append(const View& x, const View& position, const View& cache) override;
-
-  // held.cpp
-  void hold(const View& memory) override;
-  void let_go() override;
 
   // linear.cpp
   void matmul(const View& a, const View& b, const Target& y) override;
@@ -85,7 +84,17 @@ class OnednnBackend final : public Backend {
   double sum_of_squares(const View& x) override;
   void interpolate(const View& from, double amount, const View& to) override;
 
+  // panels.cpp
+  void hold(const View& memory) override;
+  void let_go() override;
+  void repeat(std::unique_ptr<Recording>& recording,
+              const std::function<std::vector<const void*>()>& memory,
+              const std::function<void()>& work) override;
+
  private:
+  bool makes_panels() const { return with_.panels && own_products_; }
+  // B of a product of so many rows in panels, where this thread has them; or null.
+  static const float* panels_of(const View& weight, std::int64_t rows);
   void product(const kernels::Gemm& gemm);
   // matmul; `cold`: nobody reads y soon.
   void multiply(const View& a, const View& b, const Target& y, bool cold);
@@ -99,7 +108,7 @@ class OnednnBackend final : public Backend {
   OnednnMatmul onednn_;
   Workspace logits_;
   Workspace before_;
-  HeldWeights held_;
+  PanelStore panels_;
 };
 
 }  // namespace lathe

@@ -27,6 +27,7 @@ class Workspace {
     }
     return data_;
   }
+  std::size_t size() const { return bytes_; }
 
  private:
   void* data_ = nullptr;

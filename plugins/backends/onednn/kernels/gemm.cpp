@@ -14,8 +14,7 @@
 namespace lathe::kernels {
 
 LATHE_DECLARE_KERNEL(gemm, Gemm)
-LATHE_DECLARE_KERNEL(gemm_hold, HoldTask)
-LATHE_DECLARE_KERNEL(gemm_held, HeldTask)
+LATHE_DECLARE_KERNEL(pack_panels, PanelPacking)
 
 namespace {
 
@@ -81,42 +80,28 @@ void gemm(const Gemm& product) {
   LATHE_CALL_KERNEL(gemm, product)
 }
 
-namespace {
-void check_held(const Gemm& product) {
-  check(product);
-  if (product.ab_type != DType::f32 || product.c_type != DType::f32 || product.add) {
-    fail("gemm_held: operands of type ", name_of(product.ab_type), " into ",
-         name_of(product.c_type), product.add ? ", added to C" : "",
-         "; only f32 into a C that is overwritten is known here");
+std::size_t panel_floats(std::int64_t n, std::int64_t k, DType type) {
+  // Elsewhere a bf16 becomes an f32 in its panel, and takes twice the memory traffic.
+  const bool gains = type == DType::f32 || best_isa() == Isa::avx512_bf16;
+  const std::int64_t columns = best_isa() == Isa::avx2 ? 16 : 32;
+  const std::int64_t units = type == DType::bf16 ? (k + 1) / 2 : k;
+  return gains ? static_cast<std::size_t>((n + columns - 1) / columns * columns * units) : 0;
+}
+
+void pack_panels(const PanelPacking& packing) {
+  if (!is_operand(packing.type)) {
+    fail("pack_panels: operands of type ", name_of(packing.type), "; only f32 and bf16 are known");
   }
-}
-}  // namespace
-
-std::size_t gemm_held_floats(const Gemm& product) {
-  constexpr std::int64_t widest_panel = 32;  // of the instruction sets
-  return static_cast<std::size_t>((product.n + widest_panel - 1) / widest_panel * widest_panel *
-                                  product.k);
-}
-
-void gemm_hold(const Gemm& product, float* held) {
-  check_held(product);
-  const HoldTask task{product, held};
-  LATHE_CALL_KERNEL(gemm_hold, task)
-}
-
-void gemm_held(const Gemm& product, const float* held) {
-  check_held(product);
-  if (product.m == 0 || product.n == 0) return;
-  const HeldTask task{product, held};
-  LATHE_CALL_KERNEL(gemm_held, task)
+  check_matrix("B", packing.b, packing.k, packing.n, packing.b_row, packing.b_column);
+  LATHE_CALL_KERNEL(pack_panels, packing)
 }
 
 void gemm_batched(const Gemm& product, std::int64_t count, std::int64_t a_step, std::int64_t b_step,
                   std::int64_t c_step) {
   if (count == 0) return;
   check(product);
-  if (product.before != nullptr || product.residual != nullptr) {
-    fail("gemm_batched: `before` and `residual` are for single products");
+  if (product.before != nullptr || product.residual != nullptr || product.b_panels != nullptr) {
+    fail("gemm_batched: `before`, `residual` and `b_panels` are for single products");
   }
   if (count < 0) fail("gemm_batched: negative count ", count);
   if (product.m == 0 || product.n == 0) return;

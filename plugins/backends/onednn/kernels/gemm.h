@@ -35,6 +35,9 @@ struct Gemm {
   void* before = nullptr;  // [M,N] of c_type, row stride c_row: the value before `activation`
   const void* residual = nullptr;  // [M,N] of c_type, row stride residual_row; added last
   std::int64_t residual_row = 0;
+  // B once more, as pack_panels() has laid it out: products of few rows read that, where memory is
+  // the limit, and have the same bits.
+  const float* b_panels = nullptr;
   bool c_is_cold = false;  // nobody reads C soon, so that a large one is written past the caches
 };
 
@@ -43,12 +46,19 @@ struct Gemm {
 // type outside of the above.
 void gemm(const Gemm& product);
 
-// For products of few rows with the same B again and again: B is brought into another order once,
-// and the products then read that in its place. f32 and without `add`, on the calling thread; the
-// bits are those of gemm(). `held` has room for gemm_held_floats().
-std::size_t gemm_held_floats(const Gemm& product);
-void gemm_hold(const Gemm& product, float* held);
-void gemm_held(const Gemm& product, const float* held);
+// B for many products of few rows: 32 columns (16 with AVX2) after one another, for each of them
+// the steps of k, so that a product reads memory from one end to the other. panel_floats() says how
+// much room that takes; 0: nothing is gained with this type and instruction set.
+constexpr std::int64_t few_rows = 48;  // of A, at most, for panels to be used
+struct PanelPacking {
+  std::int64_t n = 0, k = 0;
+  const void* b = nullptr;  // of the element strides one is 1
+  std::int64_t b_row = 1, b_column = 0;
+  DType type = DType::f32;
+  float* panels = nullptr;  // 64-byte aligned
+};
+std::size_t panel_floats(std::int64_t n, std::int64_t k, DType type);
+void pack_panels(const PanelPacking& packing);
 
 // `count` products of one shape; item i uses a + i * a_step, b + i * b_step, c + i * c_step
 // (elements). Bias and activation are shared; `before` and `residual` are not allowed.

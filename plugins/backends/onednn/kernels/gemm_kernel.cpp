@@ -8,9 +8,9 @@
 #include <atomic>
 
 #include "gemm_direct.h"
-#include "gemm_held.h"
 #include "gemm_pack.h"
 #include "gemm_private.h"
+#include "gemm_ready.h"
 #include "gemm_small.h"
 #include "gemm_split.h"
 #include "gemm_thin.h"
@@ -21,8 +21,7 @@ namespace lathe::kernels::LATHE_ISA::matrix {
 constexpr std::int64_t depth_limit = 1536;  // units of k
 constexpr std::int64_t row_limit = 74 * max_rows;
 constexpr std::int64_t column_limit = 3072;
-constexpr std::int64_t least_tile_rows = 8;  // panels of A for which packing those of B pays
-constexpr std::int64_t few_rows = 48;
+constexpr std::int64_t least_tile_rows = 8;   // panels of A for which packing those of B pays
 constexpr std::int64_t few_rows_depth = 128;  // units of k: a panel of B fits L1
 
 // The general path. For each block of columns, rows and k, in this order from the outside: all
@@ -272,8 +271,18 @@ static void run(const Gemm& product) {
 }
 
 template <class Kind>
+static void run_ready(const Gemm& product) {
+  if constexpr (std::is_same_v<Kind, Single>) {
+    if (fits_registers(product)) return multiply_at_once(product);
+  }
+  run<Ready<Kind>>(product);
+}
+
+template <class Kind>
 static void run_kind(const Gemm& product) {
-  if (is_thin(product)) {
+  if (product.b_panels != nullptr && product.m <= few_rows && product.k > 0) {
+    run_ready<Kind>(product);
+  } else if (is_thin(product)) {
     multiply_thin(product);
   } else if (fits_caches<Kind>(product)) {
     Small<Kind>(product).run();
@@ -288,20 +297,26 @@ static void run_kind(const Gemm& product) {
 
 namespace lathe::kernels::LATHE_ISA {
 
-void gemm(const Gemm& product) {
 #if defined(__AVX512BF16__)
-  using Bf16Kind = matrix::Paired;
+using Bf16Kind = matrix::Paired;
 #else
-  using Bf16Kind = matrix::Widened;
+using Bf16Kind = matrix::Widened;
 #endif
+
+void pack_panels(const PanelPacking& packing) {
+  if (packing.type == DType::bf16) {
+    matrix::pack_all_panels<Bf16Kind>(packing);
+  } else {
+    matrix::pack_all_panels<matrix::Single>(packing);
+  }
+}
+
+void gemm(const Gemm& product) {
   if (product.ab_type == DType::bf16) {
     matrix::run_kind<Bf16Kind>(product);
   } else {
     matrix::run_kind<matrix::Single>(product);
   }
 }
-
-void gemm_hold(const HoldTask& task) { matrix::hold_columns(task.product, task.held); }
-void gemm_held(const HeldTask& task) { matrix::multiply_held(task.product, task.held); }
 
 }  // namespace lathe::kernels::LATHE_ISA

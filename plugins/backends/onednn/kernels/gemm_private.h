@@ -12,13 +12,4 @@ namespace lathe::kernels {
 // this thread.
 float* gemm_scratch(std::size_t floats);
 
-struct HoldTask {
-  const Gemm& product;
-  float* held;
-};
-struct HeldTask {
-  const Gemm& product;
-  const float* held;
-};
-
 }  // namespace lathe::kernels
