@@ -309,8 +309,8 @@ class Backend {
   virtual void interpolate(const View& from, double amount, const View& to);  // to += a (from - to)
 
   // ---- Weights at rest
-  // From hold() to let_go() the elements of `memory` do not change, so a backend may keep weights
-  // of linear() that lie in it in an order of its own. Results stay the same to the bit.
+  // From hold() to let_go(), of one thread, the elements of `memory` do not change, so a backend may
+  // keep weights of linear() that lie in it in an order of its own. The bits stay the same.
   virtual void hold(const View& memory);
   virtual void let_go();
 
@@ -321,11 +321,11 @@ class Backend {
     virtual ~Recording();
   };
   // Does the work: calls it, or repeats what an earlier call of it did, for backends on which
-  // starting the ops takes longer than the ops. So the work must be nothing but ops of this
-  // backend, the same ones each time, and whatever varies from call to call must lie in device
-  // memory; work that uploads or downloads is always called. `memory` lists the addresses that
-  // the work stands on and that are not its own: where one differs from when the work was recorded,
-  // it is called and recorded anew.
+  // starting ops takes longer than the ops. So the work must be nothing but ops of this backend,
+  // the same each time, and whatever varies from call to call must lie in device memory; work that
+  // uploads or downloads is always called. `memory` lists the addresses that the work stands on and
+  // that are not its own: where one differs from before, it is called and recorded anew. Weights of
+  // linear() there rest while the recording lives, which may hold them in an order of its own.
   virtual void repeat(std::unique_ptr<Recording>& recording,
                       const std::function<std::vector<const void*>()>& memory,
                       const std::function<void()>& work);
