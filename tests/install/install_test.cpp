@@ -75,7 +75,7 @@ TEST_F(Installed, RunsFromWhereItWasMovedTo) {
 
 TEST_F(Installed, AProjectBuildsAPluginAgainstIt) {
   const std::string sample = LATHE_SOURCE "/tests/install/sample";
-  const Outcome configured = shell("cmake -S '" + sample + "' -B sample -DLathe_DIR='" +
+  const Outcome configured = shell("cmake -G Ninja -S '" + sample + "' -B sample -DLathe_DIR='" +
                                    (*program / "moved/lib/cmake/Lathe") + "' 2>&1");
   ASSERT_EQ(configured.code, 0) << configured.out;
   const Outcome built = shell("cmake --build sample 2>&1");
