@@ -50,7 +50,7 @@ target_compile_options(lathe_options INTERFACE -fno-gnu-unique -fstack-protector
 target_compile_definitions(lathe_options INTERFACE _GLIBCXX_ASSERTIONS)
 target_link_options(lathe_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 if(LATHE_SANITIZE)
-  target_compile_options(lathe_options INTERFACE -fsanitize=${LATHE_SANITIZE} -fno-omit-frame-pointer -g)
+  target_compile_options(lathe_options INTERFACE -fsanitize=${LATHE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(lathe_options INTERFACE -fsanitize=${LATHE_SANITIZE})
 endif()
 
