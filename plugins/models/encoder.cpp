@@ -1,6 +1,6 @@
 // model "encoder": a bidirectional Transformer, in which every place sees all of its piece; for the
-// objective "masked". As a default the blocks of the model "gpt" (pre-norm, tanh GELU) without the
-// causal mask.
+// objectives "masked" and "reward_model". As a default the blocks of the model "gpt" (pre-norm,
+// tanh GELU) without the causal mask.
 //
 //   [model]
 //   use = "encoder"
@@ -12,6 +12,15 @@
 // style = "bert" stands for placement = "post", norm = "layer", epsilon = 1e-12, positions =
 // "learned", types = 2, embedding_norm = true, activation = "gelu_erf", transform = true,
 // head_bias = true, tied = true, bias = true; each of these may be repeated, none changed.
+//
+// With repeats = n > 0 each place is also told how much of its text stands earlier in the piece: an
+// embedding of the largest k <= n for which its token and the k - 1 before it do, in this order. So
+// a judge of answers knows from the first step what is copied from the passages before them, which
+// attention needs long training to find out (the aligned exact match of Chen et al., 2017,
+// sec. 3.2, for runs of tokens).
+//
+// Objectives that need a score (reward_model) give it a second head, a linear map of the last
+// hidden state that begins at 0.
 #include <lathe/learn/model.h>
 #include <lathe/plugin/plugin.h>
 
@@ -46,6 +55,11 @@ class Encoder final : public Model {
     double rotary_base =
         key("rotary_base", 10000.0, "longest wave length of rotary positions / 2 pi", above(0));
     std::int64_t types = key("types", 0, "kinds of tokens with an embedding each", at_least(0));
+    std::int64_t repeats =
+        key("repeats", 0,
+            "longest run n of tokens that is looked for earlier in the piece; the length found at "
+            "each place has an embedding; 0: none",
+            at_least(0), at_most(64));
     bool embedding_norm = key("embedding_norm", false, "a norm after the sum of the embeddings");
     std::string activation = key("activation", "gelu_tanh", "of the feed-forward part",
                                  one_of({"gelu_tanh", "gelu_erf", "relu", "silu", "swiglu"}));
@@ -74,6 +88,7 @@ class Encoder final : public Model {
   bool causal() const override { return false; }
   const Parameter& head() const override { return with_.tied ? *tokens_ : *head_; }
   Tensor logits(const Tensor& hidden) const override;
+  Tensor values(const ModelInput& input, const Tensor& hidden) const override;
   HeadTokens score(const Tensor& hidden, const Tensor& targets, double temperature) const override;
   HeadLoss cross_entropy(const Tensor& hidden, const Tensor& targets, const Tensor& weights,
                          const HeadLossOptions& options) const override;
@@ -90,6 +105,7 @@ class Encoder final : public Model {
   void check(const Config& config) const;
   Activation activation() const;
   Tensor transformed(const Tensor& hidden) const;
+  Tensor repeats_before(const ModelInput& input) const;
   BlockOptions block_options() const;
 
   Options with_;
@@ -97,6 +113,7 @@ class Encoder final : public Model {
   Parameter* tokens_ = nullptr;
   Parameter* positions_ = nullptr;
   Parameter* types_ = nullptr;
+  Parameter* repeats_ = nullptr;
   Parameter* head_ = nullptr;
   Parameter* head_bias_ = nullptr;
   Normalisation embedding_norm_;
@@ -104,6 +121,8 @@ class Encoder final : public Model {
   Normalisation last_norm_;  // pre-norm only
   Linear transform_;
   Normalisation transform_norm_;
+  Linear value_head_;
+  bool has_values_ = false;
 };
 
 void Encoder::become_bert(const Config& config) {
@@ -120,6 +139,7 @@ void Encoder::become_bert(const Config& config) {
   set("epsilon", with_.epsilon, plain.epsilon, 1e-12);
   set("positions", with_.positions, plain.positions, "learned");
   set("types", with_.types, plain.types, std::int64_t{2});
+  set("repeats", with_.repeats, plain.repeats, std::int64_t{0});
   set("embedding_norm", with_.embedding_norm, plain.embedding_norm, true);
   set("activation", with_.activation, plain.activation, "gelu_erf");
   set("transform", with_.transform, plain.transform, true);
@@ -195,6 +215,9 @@ void Encoder::build(Parameters& parameters, const ModelFit& fit) {
   if (with_.types > 0) {
     types_ = &parameters.matrix("type_embedding", {with_.types, width}, weights);
   }
+  if (with_.repeats > 0) {
+    repeats_ = &parameters.matrix("repeat_embedding", {with_.repeats + 1, width}, weights);
+  }
   if (with_.embedding_norm) embedding_norm_ = norm("embedding_norm");
   for (std::int64_t layer = 0; layer < with_.layers; ++layer) {
     blocks_.emplace_back(parameters, cat("block.", layer), static_cast<int>(layer), options);
@@ -208,6 +231,45 @@ void Encoder::build(Parameters& parameters, const ModelFit& fit) {
   if (with_.head_bias) {
     head_bias_ = &parameters.vector("head_bias", fit.vocabulary, Initial::zeros());
   }
+  has_values_ = fit.values;
+  if (has_values_) value_head_ = Linear(parameters, "value_head", width, 1, true, Initial::zeros());
+}
+
+namespace {
+// For each place of rows of T, the largest k <= most for which its token and the k - 1 before it
+// also stand, in this order, earlier in its piece. The two may overlap. Padding (segment -1) has 0.
+// `segments` may be empty: each row is one piece. Time O(N T).
+std::vector<std::int32_t> repeated_runs(const std::vector<std::int32_t>& tokens,
+                                        const std::vector<std::int32_t>& segments,
+                                        std::size_t length, std::int32_t most) {
+  std::vector<std::int32_t> longest(tokens.size(), 0);
+  std::vector<std::int32_t> runs(length + 1);  // at s + 1: of the runs that end at s and at t
+  for (std::size_t row = 0; row < tokens.size(); row += length) {
+    std::ranges::fill(runs, 0);
+    for (std::size_t t = row; t < row + length; ++t) {
+      const std::int32_t piece = segments.empty() ? 0 : segments[t];
+      for (std::size_t s = t; s-- > row;) {  // downwards: runs[s] is still that of t - 1
+        const bool same =
+            tokens[s] == tokens[t] && piece >= 0 && (segments.empty() || segments[s] == piece);
+        std::int32_t& run = runs[s - row + 1];
+        run = same ? std::min(most, runs[s - row] + 1) : 0;
+        longest[t] = std::max(longest[t], run);
+      }
+    }
+  }
+  return longest;
+}
+}  // namespace
+
+// [N] i32, made on the host: it depends on the tokens alone.
+Tensor Encoder::repeats_before(const ModelInput& input) const {
+  const Places& places = input.places;
+  const std::vector<std::int32_t> segments =
+      places.segments ? places.segments.integers() : std::vector<std::int32_t>();
+  return Tensor::of<std::int32_t>(
+      input.tokens.shared_backend(), input.tokens.shape(),
+      repeated_runs(input.tokens.integers(), segments, static_cast<std::size_t>(places.length),
+                    static_cast<std::int32_t>(with_.repeats)));
 }
 
 Tensor Encoder::hidden(const ModelInput& input) const {
@@ -224,10 +286,17 @@ Tensor Encoder::hidden(const ModelInput& input) const {
     x = add(x, input.types ? embedding(input.types, types_->value)
                            : slice(types_->value, 0, 0, 1));  // all of kind 0
   }
+  if (repeats_ != nullptr) x = add(x, embedding(repeats_before(input), repeats_->value));
   if (with_.embedding_norm) x = embedding_norm_(x);
   if (input.pass.training) x = dropout(x, with_.dropout, input.pass.dropout);
   for (const Block& block : blocks_) x = block(x, input.places, input.pass);
   return with_.placement == "post" ? x : last_norm_(x);
+}
+
+Tensor Encoder::values(const ModelInput& input, const Tensor& hidden) const {
+  if (!has_values_) return Model::values(input, hidden);
+  const Tensor column = value_head_(hidden);
+  return cast(column, wide_type(column.dtype())).reshape({column.size(0)});
 }
 
 Tensor Encoder::transformed(const Tensor& hidden) const {
