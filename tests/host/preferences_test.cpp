@@ -36,16 +36,14 @@ TEST(Preferences, AJudgeOfHumanChoicesAndAPolicyThatIsJudged) {
                                        "seed=4",
                                        "model.layers=1",
                                        "model.width=32",
-                                       "tokenizer.size=512",
-                                       "data.context_tokens=64",
-                                       "train.length=192",
+                                       "tokenizer.size=1024",
+                                       "train.length=128",
                                        "train.threads=1",
                                        "stage.sft.train.steps=1",
-                                       "stage.sft.train.length=192",
                                        "stage.sft.evaluate.every=0",
-                                       "stage.judge.data.context_tokens=512",
-                                       "stage.judge.train.length=1024",
+                                       "+stage.judge.train.start=",
                                        "stage.judge.train.steps=24",
+                                       "stage.judge.optimizer.rate=1e-3",
                                        "stage.judge.evaluate.every=24",
                                        "stage.rl.environment.tokens=8",
                                        "stage.rl.feed.environments=16",
@@ -55,11 +53,11 @@ TEST(Preferences, AJudgeOfHumanChoicesAndAPolicyThatIsJudged) {
   ASSERT_EQ(outcome.code, 0) << outcome.error;
 
   // Half of the 488 questions have 1290 of the 2616 pairs. Chance passes this bound (normal
-  // approximation of the binomial) once in a hundred times.
+  // approximation of the binomial) once in a thousand times.
   const std::vector<double> accuracy = values_of(program / "cut/judge", "eval/accuracy");
   ASSERT_EQ(accuracy.size(), 1u);
   EXPECT_NEAR(accuracy[0] * 1290 * 2, std::round(accuracy[0] * 1290 * 2), 1e-6);
-  EXPECT_GT(accuracy[0], 0.5 + 2.33 * 0.5 / std::sqrt(1290.0));
+  EXPECT_GT(accuracy[0], 0.5 + 3.09 * 0.5 / std::sqrt(1290.0));
 
   const std::vector<double> kl = values_of(program / "cut/rl", "train/objective/kl");
   ASSERT_EQ(kl.size(), 2u);
