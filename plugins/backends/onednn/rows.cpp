@@ -128,7 +128,8 @@ void OnednnBackend::gather(const View& table, const View& index, const View& y) 
   const std::int32_t* picks = index.as<std::int32_t>();
   with_type(table.dtype, [&](auto tag) {
     using T = decltype(tag);
-    parallel_for(rows, 64, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t grain = std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(width, 1));
+    parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t n = begin; n < end; ++n) {
         const std::int64_t row = picks[n * index.stride(0)];
         if (row >= table.shape[0]) {

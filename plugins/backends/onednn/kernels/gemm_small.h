@@ -155,15 +155,17 @@ struct Small {
 #endif
 };
 
-// Whether a product is for Small: too little for several threads or only one at hand, and more rows
-// than are best multiplied where the weights lie.
+// Whether a product is for Small: only one thread at hand, or through before several pay (70 us:
+// they have to wake, and what one core has written comes slowly to another), with operands that
+// caches hold and more rows than are best multiplied where the weights lie.
 template <class Kind>
 static bool fits_caches(const Gemm& product) {
+  constexpr std::int64_t quick = std::int64_t{1} << 23;  // multiplications
   const std::int64_t units = ceiling(product.k, Kind::elements_per_unit);
   if (product.k == 0 || units > small_depth) return false;
   if (product.m * units > small_a || product.n * units > small_a) return false;
   if (product.m <= direct_limit && product.b_row == 1) return false;
-  return Shared<Kind>(product).threads == 1;
+  return product.m * product.n * product.k < quick || Shared<Kind>(product).threads == 1;
 }
 
 }  // namespace lathe::kernels::LATHE_ISA::matrix

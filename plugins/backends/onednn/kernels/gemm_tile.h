@@ -29,7 +29,7 @@ struct Shared {
                   of.k == 1 ? 1 : of.a_column},
         b_operand{static_cast<const typename Kind::Element*>(of.b), of.b_column,
                   of.k == 1 ? 1 : of.b_row} {
-    constexpr double too_small = 1 << 16;  // multiplications that cost less than waking threads
+    constexpr double too_small = 1 << 17;  // multiplications that cost less than waking threads
     const double work = static_cast<double>(of.m) * static_cast<double>(of.n) *
                         static_cast<double>(of.k < 16 ? 16 : of.k);
     threads = omp_in_parallel() || work < too_small ? 1 : omp_get_max_threads();
