@@ -87,9 +87,11 @@ class Buffer {
     return true;
   }
   bool same_bits(const Buffer& other) const {
-    return floats_.size() == other.floats_.size() && halves_.size() == other.halves_.size() &&
-           std::memcmp(floats_.data(), other.floats_.data(), floats_.size() * 4) == 0 &&
-           std::memcmp(halves_.data(), other.halves_.data(), halves_.size() * 2) == 0;
+    const auto same = [](const auto& a, const auto& b) {
+      return a.size() == b.size() &&
+             (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0);
+    };
+    return same(floats_, other.floats_) && same(halves_, other.halves_);
   }
   template <class F>
   void each(F f) const {

@@ -24,7 +24,7 @@ class OnednnBackend final : public Backend {
                              "bits of training, or by oneDNN",
                              one_of({"own", "onednn"}));
     std::int64_t head_rows =
-        key("head_rows", 256, "rows of logits that the LM head holds at a time", at_least(1));
+        key("head_rows", 512, "rows of logits that the LM head holds at a time", at_least(1));
     bool panels = key("panels", true,
                       "keep weights that rest once more, in the order in which acting and writing "
                       "text read them: faster, for as much memory again");
