@@ -2,14 +2,15 @@
 // holding the [T, S] weights. Dao, FlashAttention-2, arXiv:2307.08691.
 //
 // Bits. Keys are taken in blocks of 64, aligned to key 0 of the row of the batch. A score is one
-// chain of fused multiply-adds over d; each block rescales the running maximum and sum; the values
-// are added key by key. So the result of a query depends only on its own q, on the keys and values
-// it sees and on their absolute key index: not on T, the batch, the other queries or the number of
-// threads. A cached decode (T = 1 with an offset) equals the full forward to the bit. A key that is
-// masked behaves as if absent, even when it holds NaN. A segment that starts at key 37 of a packed
-// row sits differently in the blocks than the same text alone from key 0, and equals it to the bit
-// only when its start is a multiple of 64; otherwise within rounding.
-// The gradients, too, are added in a fixed order, and have the same bits at any number of threads.
+// chain of fused multiply-adds over d (of bf16 with AVX512-BF16: of pairs of them); each block
+// rescales the running maximum and sum; the values are added key by key. So the result of a query
+// depends only on its own q, on the keys and values it sees and on their absolute key index: not on
+// T, the batch, the other queries or the number of threads. A cached decode (T = 1 with an offset)
+// equals the full forward to the bit. A key that is masked behaves as if absent, even when it holds
+// NaN. A segment that starts at key 37 of a packed row sits differently in the blocks than the same
+// text alone from key 0, and equals it to the bit only when its start is a multiple of 64;
+// otherwise within rounding. The gradients, too, are added in a fixed order, and have the same bits
+// at any number of threads.
 #pragma once
 
 #include <lathe/base/random.h>

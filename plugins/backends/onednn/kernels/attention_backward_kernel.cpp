@@ -19,14 +19,16 @@ struct Rows {
   float* lse;           // [row_block]
   float* delta;         // [row_block]: sum of out times its gradient
   float* gradient;      // [row_block, D] of the queries, not yet scaled
-  static Index size(Index padded) { return row_block * (3 * padded + 2); }
+  float* query_rows;    // [row_block, D], packed: the queries and
+  float* out_rows;      // the gradients of the output as products along D take them
+  static Index size(Index padded) { return row_block * (4 * padded + 2); }
 };
 
 // A block of keys.
 struct Keys {
   float* keys;           // [key_block, D]
-  float* keys_across;    // [D, key_block]
-  float* values_across;  // [D, key_block]
+  float* keys_across;    // [D, key_block], packed
+  float* values_across;  // [D, key_block], packed
   float* k_gradient;     // [key_block, D]
   float* v_gradient;     // [key_block, D]
   static Index size(Index padded) { return 5 * key_block * padded; }
@@ -38,10 +40,17 @@ struct Tile {
   static Index size() { return 2 * row_block * key_block; }
 };
 
+template <class T>
 Rows rows_at(float* memory, Index padded) {
   const Index block = row_block * padded;
-  float* small = memory + 3 * block;
-  return {memory, memory + block, small, small + row_block, memory + 2 * block};
+  float* small = memory + 4 * block;
+  Rows rows{memory, memory + block, small, small + row_block, memory + 2 * block,
+            memory, memory + block};
+  if constexpr (in_pairs<T>) {
+    rows.query_rows = memory + 3 * block;
+    rows.out_rows = rows.query_rows + block / 2;
+  }
+  return rows;
 }
 
 Keys keys_at(float* memory, Index padded) {
@@ -62,6 +71,7 @@ struct Head {
 template <class T>
 void load_rows(const Head& h, const Rows& to, Index row, Index count) {
   const Attention& f = h.forward;
+  const Index size = packed<T>(h.padded);
   alignas(64) float out[vector_width];
   for (Index i = 0; i < count; ++i) {
     const Row at = row_at(f, h.key_head, row + i);
@@ -76,10 +86,20 @@ void load_rows(const Head& h, const Rows& to, Index row, Index count) {
     if (to.lse[i] == -__builtin_inff()) {  // sees nothing: whatever it holds must not count
       fill_zero(q, h.padded);
       fill_zero(gradient, h.padded);
+      if constexpr (in_pairs<T>) {
+        fill_zero(to.query_rows + i * size, size);
+        fill_zero(to.out_rows + i * size, size);
+      }
       continue;
     }
-    load_row(q, element<T>(f.q, h.b, at.time, at.head), f.width, f.scale);
-    load_row(gradient, element<T>(h.a.out_gradient, h.b, at.time, at.head), f.width, 1.0f);
+    const T* query = element<T>(f.q, h.b, at.time, at.head);
+    const T* out_gradient = element<T>(h.a.out_gradient, h.b, at.time, at.head);
+    load_row(q, query, f.width, f.scale);
+    load_row(gradient, out_gradient, f.width, 1.0f);
+    if constexpr (in_pairs<T>) {
+      copy_row(to.query_rows + i * size, query, f.width);
+      copy_row(to.out_rows + i * size, out_gradient, f.width);
+    }
     const T* result = element<T>(f.out, h.b, at.time, at.head);
     vfloat delta = broadcast(0.0f);
     for (Index d = 0; d < f.width; d += vector_width) {
@@ -95,11 +115,10 @@ template <class T>
 void load_keys(const Head& h, const Keys& to, Index first) {
   const Attention& f = h.forward;
   const Index count = smaller(key_block, f.keys - first);
-  // Values pass through the room of the keys on their way to being transposed.
-  load_block<T>(to.keys, f.v, h.b, h.key_head, first, count, f.width);
-  transpose_block(to.values_across, to.keys, h.padded, count, h.padded);
-  load_block<T>(to.keys, f.k, h.b, h.key_head, first, count, f.width);
-  transpose_block(to.keys_across, to.keys, h.padded, count, h.padded);
+  // Both pass through the room of the keys on their way to being transposed.
+  load_across<T>(to.values_across, to.keys, f.v, h.b, h.key_head, first, count, f.width);
+  load_across<T>(to.keys_across, to.keys, f.k, h.b, h.key_head, first, count, f.width);
+  if (in_pairs<T>) load_block<T>(to.keys, f.k, h.b, h.key_head, first, count, f.width);
   for (Index j = 0; f.key_segment != nullptr && j < count; ++j) {
     // Padding enters products with weight 0, where a NaN would not vanish.
     if (f.key_segment[h.b * f.keys + first + j] < 0) fill_zero(to.keys + j * h.padded, h.padded);
@@ -195,6 +214,7 @@ void add_key_gradients(const Rows& rows, const Keys& keys, const Tile& tile, con
 }
 
 // Adds what the tile of `count` rows from `row` on and the keys from `first` on contributes.
+template <class T>
 void differentiate_tile(const Head& h, const Rows& rows, const Keys& keys, const Tile& tile,
                         Index row, Index count, Index first, bool want_q, bool want_kv) {
   const Attention& f = h.forward;
@@ -202,17 +222,26 @@ void differentiate_tile(const Head& h, const Rows& rows, const Keys& keys, const
   const Bits any = visible_rows(f, h.b, h.key_head, row, count, first, seen);
   if (any == 0) return;
   const Index columns = round_up(end_bit(any), vector_width);
-  const Product scores{rows.queries, h.padded,  keys.keys_across, key_block,
-                       tile.weights, key_block, f.width};
-  const Product gradients{rows.out_gradient, h.padded, keys.values_across, key_block, tile.gradient,
-                          key_block,         f.width};
+  const Product scores{.a = rows.query_rows,
+                       .a_stride = packed<T>(h.padded),
+                       .b = keys.keys_across,
+                       .b_stride = key_block,
+                       .c = tile.weights,
+                       .c_stride = key_block,
+                       .depth = in_pairs<T> ? h.padded / 2 : f.width,
+                       .scale = f.scale};
+  Product gradients = scores;
+  gradients.a = rows.out_rows;
+  gradients.b = keys.values_across;
+  gradients.c = tile.gradient;
+  gradients.scale = 1.0f;
   for (Index i = 0; i < count; i += tile_rows) {
     const Index group = smaller(tile_rows, count - i);
     Bits group_any = 0;
     for (Index r = i; r < i + group; ++r) group_any |= seen[r];
     const Index needed = round_up(end_bit(group_any), vector_width);
-    multiply<false, false>(scores, i, group, needed);
-    multiply<false, false>(gradients, i, group, needed);
+    multiply<false, false, in_pairs<T>>(scores, i, group, needed);
+    multiply<false, false, in_pairs<T>>(gradients, i, group, needed);
   }
   differentiate(h, rows, tile, seen, row, count, first, columns);
   if (want_q) add_query_gradient(rows, keys, tile, seen, count, h.padded);
@@ -260,7 +289,7 @@ Index end_of(const Head& h, Index row, Index count) {
 template <class T>
 void head_task(const Head& h, float* memory) {
   const Tile tile = tile_at(memory);
-  const Rows rows = rows_at(memory + Tile::size(), h.padded);
+  const Rows rows = rows_at<T>(memory + Tile::size(), h.padded);
   float* blocks = memory + Tile::size() + Rows::size(h.padded);
   const auto block = [&](Index first) {
     return keys_at(blocks + first / key_block * Keys::size(h.padded), h.padded);
@@ -272,7 +301,7 @@ void head_task(const Head& h, float* memory) {
     const Index count = smaller(row_block, h.rows() - row);
     load_rows<T>(h, rows, row, count);
     for (Index first = 0; first < end_of(h, row, count); first += key_block) {
-      differentiate_tile(h, rows, block(first), tile, row, count, first, true, true);
+      differentiate_tile<T>(h, rows, block(first), tile, row, count, first, true, true);
     }
     write_rows<T>(h, rows, row, count);
   }
@@ -284,13 +313,13 @@ void head_task(const Head& h, float* memory) {
 template <class T>
 void rows_task(const Head& h, float* memory, Index row) {
   const Tile tile = tile_at(memory);
-  const Rows rows = rows_at(memory + Tile::size(), h.padded);
+  const Rows rows = rows_at<T>(memory + Tile::size(), h.padded);
   const Keys keys = keys_at(memory + Tile::size() + Rows::size(h.padded), h.padded);
   const Index count = smaller(row_block, h.rows() - row);
   load_rows<T>(h, rows, row, count);
   for (Index first = 0; first < end_of(h, row, count); first += key_block) {
     load_keys<T>(h, keys, first);
-    differentiate_tile(h, rows, keys, tile, row, count, first, true, false);
+    differentiate_tile<T>(h, rows, keys, tile, row, count, first, true, false);
   }
   write_rows<T>(h, rows, row, count);
 }
@@ -298,14 +327,14 @@ void rows_task(const Head& h, float* memory, Index row) {
 template <class T>
 void keys_task(const Head& h, float* memory, Index first) {
   const Tile tile = tile_at(memory);
-  const Rows rows = rows_at(memory + Tile::size(), h.padded);
+  const Rows rows = rows_at<T>(memory + Tile::size(), h.padded);
   const Keys keys = keys_at(memory + Tile::size() + Rows::size(h.padded), h.padded);
   load_keys<T>(h, keys, first);
   for (Index row = 0; row < h.rows(); row += row_block) {
     const Index count = smaller(row_block, h.rows() - row);
     if (end_of(h, row, count) <= first) continue;
     load_rows<T>(h, rows, row, count);
-    differentiate_tile(h, rows, keys, tile, row, count, first, false, true);
+    differentiate_tile<T>(h, rows, keys, tile, row, count, first, false, true);
   }
   write_keys<T>(h, keys, first);
 }

@@ -14,14 +14,14 @@ constexpr Index most_blocks = 12;  // row blocks, of one or of several heads, in
 // What one thread works on; all rows are padded to a multiple of 16 values. The first part is used
 // by one row block after another, the second belongs to one row block.
 struct Tiles {
-  float* keys;         // [key_block, D]
-  float* keys_across;  // [D, key_block]
+  float* keys;         // [key_block, D], packed
+  float* keys_across;  // [D, key_block], packed
   float* values;       // [key_block, D]
   float* weights;      // [row_block, key_block]: scores, then weights
   float* next_peaks;   // [row_block]
   float* shrink;       // [row_block]: exp(old maximum - new)
 
-  float* queries;  // [row_block, D], scaled
+  float* queries;  // [row_block, D], packed; f32 is scaled
   float* out;      // [row_block, D], not yet divided by the sum
   float* sums;     // [row_block, 16]: lanes of the running sum
   float* peaks;    // [row_block]: running maximum
@@ -57,12 +57,21 @@ Bits union_of(const Bits* seen, Index rows) {
   return any;
 }
 
-void scores(const Tiles& t, const Bits* seen, Index rows, Index width, Index padded) {
-  const Product product{t.queries, padded, t.keys_across, key_block, t.weights, key_block, width};
+template <class T>
+void scores(const Attention& a, const Tiles& t, const Bits* seen, Index rows, Index padded) {
+  const Index size = packed<T>(padded);
+  const Product product{.a = t.queries,
+                        .a_stride = size,
+                        .b = t.keys_across,
+                        .b_stride = key_block,
+                        .c = t.weights,
+                        .c_stride = key_block,
+                        .depth = in_pairs<T> ? size : a.width,
+                        .scale = a.scale};
   for (Index i = 0; i < rows; i += tile_rows) {
     const Index count = smaller(tile_rows, rows - i);
     const Index columns = round_up(end_bit(union_of(seen + i, count)), vector_width);
-    multiply<false, false>(product, i, count, columns);
+    multiply<false, false, in_pairs<T>>(product, i, count, columns);
   }
 }
 
@@ -169,7 +178,13 @@ void start(const Attention& a, const Tiles& t, Index b, Index key_head, Index ro
     const Row at = row_at(a, key_head, row + i);
     const Row soon = row_at(a, key_head, row + smaller(i + prefetch_distance, rows - 1));
     prefetch_row(element<T>(a.q, b, soon.time, soon.head), a.width);
-    load_row(t.queries + i * padded, element<T>(a.q, b, at.time, at.head), a.width, a.scale);
+    const T* query = element<T>(a.q, b, at.time, at.head);
+    float* to = t.queries + i * packed<T>(padded);
+    if constexpr (in_pairs<T>) {
+      copy_row(to, query, a.width);
+    } else {
+      load_row(to, query, a.width, a.scale);
+    }
   }
   fill_zero(t.out, rows * padded);
   fill_zero(t.sums, rows * vector_width);
@@ -235,8 +250,7 @@ Values load_tiles(const Attention& a, const Tiles& t, Index b, Index head, Index
       return {element<T>(a.v, b, first, head), a.v.time};
     }
   }
-  load_block<T>(t.keys, a.k, b, head, first, count, a.width);
-  transpose_block(t.keys_across, t.keys, padded, count, padded);
+  load_across<T>(t.keys_across, t.keys, a.k, b, head, first, count, a.width);
   load_block<T>(t.values, a.v, b, head, first, count, a.width);
   return {t.values, padded};
 }
@@ -269,7 +283,7 @@ void attend(const Attention& a, float* memory, const Task& task) {
           values = load_tiles<T>(a, t, b, key_head, first, smaller(key_block, end - first),
                                  task.rows <= vector_width);
         }
-        scores(t, seen, rows, a.width, padded);
+        scores<T>(a, t, seen, rows, padded);
         find_peaks(t, seen, rows);
         weigh(a, t, seen, b, key_head, row, rows, first, padded);
         add_values(t, values, seen, rows, padded);

@@ -50,9 +50,25 @@ LATHE_INLINE vmask lane_mask(Bits bits, Index v) {
 #endif
 }
 
+// Rows of bf16 are multiplied two values at a time where the processor can: a float then holds the
+// bits of a pair, and a sum takes both products, which are exact, in f32.
+#ifdef __AVX512BF16__
+template <class T>
+inline constexpr bool in_pairs = sizeof(T) == 2;
+LATHE_INLINE vfloat fma_pairs(vfloat a, vfloat b, vfloat c) {
+  const auto left = reinterpret_cast<__m512bh>(a.all);
+  return {_mm512_dpbf16_ps(c.all, left, reinterpret_cast<__m512bh>(b.all))};
+}
+#else
+template <class T>
+inline constexpr bool in_pairs = false;
+vfloat fma_pairs(vfloat a, vfloat b, vfloat c);  // never called
+#endif
+
 // c[m][n] = (add ? c[m][n] : 0) + sum over k of a(m,k) b[k][n], each element one chain of fused
 // multiply-adds over ascending k, so that the shape of the tile leaves no trace in the bits.
-// a(m,k) is a[m * a_stride + k], or a[k * a_stride + m] when `across`.
+// a(m,k) is a[m * a_stride + k], or a[k * a_stride + m] when `across`. With `pairs`, k counts
+// pairs, strides count floats, and what is written is scaled.
 struct Product {
   const float* a;
   Index a_stride;
@@ -61,9 +77,10 @@ struct Product {
   float* c;
   Index c_stride;
   Index depth;
+  float scale = 1.0f;  // of pairs alone
 };
 
-template <int rows, int vectors, bool across, bool add>
+template <int rows, int vectors, bool across, bool add, bool pairs>
 static inline __attribute__((always_inline)) void multiply_tile(const Product& p, Index m0,
                                                                 Index n0) {
   const Index a_row = across ? 1 : p.a_stride;
@@ -87,7 +104,13 @@ static inline __attribute__((always_inline)) void multiply_tile(const Product& p
     for (int m = 0; m < rows; ++m) {
       const vfloat x = broadcast(a[m * a_row]);
 #pragma GCC unroll 4
-      for (int v = 0; v < vectors; ++v) sum[m][v] = fma(x, row[v], sum[m][v]);
+      for (int v = 0; v < vectors; ++v) {
+        if constexpr (pairs) {
+          sum[m][v] = fma_pairs(x, row[v], sum[m][v]);
+        } else {
+          sum[m][v] = fma(x, row[v], sum[m][v]);
+        }
+      }
     }
     a += a_step;
     b += p.b_stride;
@@ -95,45 +118,48 @@ static inline __attribute__((always_inline)) void multiply_tile(const Product& p
 #pragma GCC unroll 8
   for (int m = 0; m < rows; ++m) {
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) store(c + m * p.c_stride + v * vector_width, sum[m][v]);
+    for (int v = 0; v < vectors; ++v) {
+      const vfloat x = pairs ? sum[m][v] * broadcast(p.scale) : sum[m][v];
+      store(c + m * p.c_stride + v * vector_width, x);
+    }
   }
 }
 
 // At most tile_rows rows from m0 on, at most tile_vectors vectors from column n0 on.
-template <int vectors, bool across, bool add>
+template <int vectors, bool across, bool add, bool pairs>
 static __attribute__((noinline)) void multiply_rows(const Product& p, Index m0, Index rows,
                                                     Index n0) {
   switch (rows) {
     case 6:
-      return multiply_tile<6, vectors, across, add>(p, m0, n0);
+      return multiply_tile<6, vectors, across, add, pairs>(p, m0, n0);
     case 5:
-      return multiply_tile<5, vectors, across, add>(p, m0, n0);
+      return multiply_tile<5, vectors, across, add, pairs>(p, m0, n0);
     case 4:
-      return multiply_tile<4, vectors, across, add>(p, m0, n0);
+      return multiply_tile<4, vectors, across, add, pairs>(p, m0, n0);
     case 3:
-      return multiply_tile<3, vectors, across, add>(p, m0, n0);
+      return multiply_tile<3, vectors, across, add, pairs>(p, m0, n0);
     case 2:
-      return multiply_tile<2, vectors, across, add>(p, m0, n0);
+      return multiply_tile<2, vectors, across, add, pairs>(p, m0, n0);
     default:
-      return multiply_tile<1, vectors, across, add>(p, m0, n0);
+      return multiply_tile<1, vectors, across, add, pairs>(p, m0, n0);
   }
 }
 
 // The rows m0 to m0 + rows (at most tile_rows) of `columns` (a multiple of 16) columns.
-template <bool across, bool add>
+template <bool across, bool add, bool pairs = false>
 static inline void multiply(const Product& p, Index m0, Index rows, Index columns) {
   Index n0 = 0;
   for (; n0 + tile_vectors * vector_width <= columns; n0 += tile_vectors * vector_width) {
-    multiply_rows<tile_vectors, across, add>(p, m0, rows, n0);
+    multiply_rows<tile_vectors, across, add, pairs>(p, m0, rows, n0);
   }
 #ifdef __AVX512F__
   switch ((columns - n0) / vector_width) {
     case 3:
-      return multiply_rows<3, across, add>(p, m0, rows, n0);
+      return multiply_rows<3, across, add, pairs>(p, m0, rows, n0);
     case 2:
-      return multiply_rows<2, across, add>(p, m0, rows, n0);
+      return multiply_rows<2, across, add, pairs>(p, m0, rows, n0);
     case 1:
-      return multiply_rows<1, across, add>(p, m0, rows, n0);
+      return multiply_rows<1, across, add, pairs>(p, m0, rows, n0);
     default:
       return;
   }
@@ -156,6 +182,19 @@ static inline void load_row(float* to, const T* from, Index width, float scale) 
   Index d = 0;
   for (; d + vector_width <= width; d += vector_width) store(to + d, load(from + d) * factor);
   if (d < width) store(to + d, load(from + d, static_cast<std::size_t>(width - d)) * factor);
+}
+
+// `width` bf16 as pairs, followed by zeros up to a multiple of 16 values.
+LATHE_INLINE void copy_row(float* to, const bf16* from, Index width) {
+  constexpr std::size_t step = lanes * sizeof(bf16);
+  Index d = 0;
+  for (; d + vector_width <= width; d += vector_width, to += vector_width / 2) {
+    __builtin_memcpy(to, static_cast<const void*>(from + d), step);
+  }
+  if (d == width) return;
+  __builtin_memset(to, 0, step);
+  __builtin_memcpy(to, static_cast<const void*>(from + d),
+                   static_cast<std::size_t>(width - d) * sizeof(bf16));
 }
 
 // Rows of a packed projection lie kilobytes apart, where the processor does not see the next one
@@ -205,14 +244,40 @@ LATHE_INLINE void transpose_eight(float* to, Index to_stride, const float* from,
   }
 }
 
-// [rows, padded] to [padded, key_block]; rows are taken up to a multiple of 16.
+// [rows, width] to [width, key_block], the width a multiple of 8; rows are taken up to a multiple
+// of 16.
 LATHE_INLINE void transpose_block(float* to, const float* from, Index from_stride, Index rows,
-                                  Index padded) {
+                                  Index width) {
   for (Index j = 0; j < round_up(rows, vector_width); j += 8) {
-    for (Index d = 0; d < padded; d += 8) {
+    for (Index d = 0; d < width; d += 8) {
       transpose_eight(to + d * key_block + j, key_block, from + j * from_stride + d, from_stride);
     }
   }
+}
+
+// Rows of q, k or v as products along their width take them: f32, or pairs of bf16 as they are.
+template <class T>
+LATHE_INLINE Index packed(Index padded) {
+  return in_pairs<T> ? padded / 2 : padded;
+}
+
+// The rows `first` to `first + count` of one head of k or v, transposed to [packed width,
+// key_block]; `rows`, [key_block, packed width], is room to work in.
+template <class T>
+static inline void load_across(float* to, float* rows, const AttentionOperand& x, Index b,
+                               Index head, Index first, Index count, Index width) {
+  const Index size = packed<T>(round_up(width, vector_width));
+  if constexpr (in_pairs<T>) {
+    for (Index j = 0; j < count; ++j) {
+      const Index soon = smaller(j + prefetch_distance, count - 1);
+      prefetch_row(element<T>(x, b, first + soon, head), width);
+      copy_row(rows + j * size, element<T>(x, b, first + j, head), width);
+    }
+    fill_zero(rows + count * size, (round_up(count, vector_width) - count) * size);
+  } else {
+    load_block<T>(rows, x, b, head, first, count, width);
+  }
+  transpose_block(to, rows, size, count, size);
 }
 
 // Rows of one key head: its queries in order of time, at each time the heads that share it.
