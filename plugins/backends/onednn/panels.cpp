@@ -1,10 +1,9 @@
 #include "panels.h"
 
+#include <lathe/base/memory.h>
+
 #include <algorithm>
 #include <cstddef>
-#include <fstream>
-#include <sstream>
-#include <string>
 #include <utility>
 
 #include "kernels/gemm.h"
@@ -21,19 +20,10 @@ constexpr std::int64_t small_rows = 8;
 constexpr std::size_t block_bytes = std::size_t{64}
                                     << 20;  // large: huge pages; unused ones are free
 
-// Whether as much memory can be had and an eighth of the machine's is left.
+// Whether as much memory can be had and an eighth of all is left.
 bool is_affordable(std::size_t bytes) {
-  std::ifstream info("/proc/meminfo");
-  std::size_t total = 0, available = 0;
-  for (std::string line; std::getline(info, line);) {
-    std::istringstream words(line);
-    std::string name;
-    std::size_t kilobytes = 0;
-    words >> name >> kilobytes;
-    if (name == "MemTotal:") total = kilobytes * 1024;
-    if (name == "MemAvailable:") available = kilobytes * 1024;
-  }
-  return total == 0 || bytes + total / 8 <= available;
+  const MemoryLeft left = memory_left();
+  return left.total == 0 || bytes + left.total / 8 <= left.available;
 }
 
 // Of this thread: what repeat() runs, and what hold() announced.
