@@ -237,23 +237,48 @@ void prefetch_keys(const Attention& a, const Task& task, Index first, Index end,
   }
 }
 
+// Transposes a whole block of keys where it lies. The processor makes no sense of eight rows read
+// side by side: the next eight are asked for in their order.
+template <class T>
+void transpose_keys(const Attention& a, float* to, const T* keys) {
+  constexpr Index in_float = sizeof(float) / sizeof(T);
+  const Index width = a.width / in_float, stride = a.k.time / in_float;
+  for (Index j = 0; j < key_block; j += 8) {
+    const T* rows = keys + j * a.k.time;
+    Index asked = 0;
+    for (Index d = 0; d < width; d += 8) {
+      for (; asked * width < 8 * (d + 8); ++asked) {
+        prefetch_row(rows + (8 + asked) * a.k.time, a.width);
+      }
+      transpose_eight(to + d * key_block + j, key_block, reinterpret_cast<const float*>(rows) + d,
+                      stride);
+    }
+  }
+}
+
 // Makes one key block ready: keys transposed, values row by row. For few rows a copy would cost as
-// much as the products, so that whole blocks of f32 stay where they are; many rows would pay for
-// strides of kilobytes, which share few cache sets.
+// much as the products, so that whole blocks stay where they are, values of bf16 excepted; many
+// rows would pay for strides of kilobytes, which share few cache sets.
 template <class T>
 Values load_tiles(const Attention& a, const Tiles& t, Index b, Index head, Index first, Index count,
                   bool in_place) {
   const Index padded = round_up(a.width, vector_width);
-  if constexpr (sizeof(T) == sizeof(float)) {
-    if (in_place && count == key_block && padded == a.width) {
-      transpose_block(t.keys_across, element<T>(a.k, b, first, head), a.k.time, count, padded);
-      return {element<T>(a.v, b, first, head), a.v.time};
-    }
+  in_place = in_place && count == key_block && padded == a.width;
+  if (in_place && (sizeof(T) == sizeof(float) || (in_pairs<T> && a.k.time % 2 == 0))) {
+    transpose_keys(a, t.keys_across, element<T>(a.k, b, first, head));
+  } else {
+    load_across<T>(t.keys_across, t.keys, a.k, b, head, first, count, a.width);
   }
-  load_across<T>(t.keys_across, t.keys, a.k, b, head, first, count, a.width);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (in_place) return {element<T>(a.v, b, first, head), a.v.time};
+  }
   load_block<T>(t.values, a.v, b, head, first, count, a.width);
   return {t.values, padded};
 }
+
+// Whether the keys of a head follow one another, and its values: then each head is read alone and
+// the processor sees what comes. Else heads lie side by side and are read together.
+bool is_by_head(const Attention& a) { return a.k.time == a.width && a.v.time == a.width; }
 
 template <class T>
 void attend(const Attention& a, float* memory, const Task& task) {
@@ -271,11 +296,12 @@ void attend(const Attention& a, float* memory, const Task& task) {
     });
   }
   Bits seen[row_block];
+  const bool by_head = is_by_head(a);
   const Index end = key_end(a, b, row_at(a, task.key_head, task.row + task.rows - 1).time);
   for (Index first = 0; first < end; first += key_block) {
     for (Index head = 0; head < task.heads; ++head) {
       const Index key_head = task.key_head + head;
-      prefetch_keys<T>(a, task, first + key_block, end, head, task.heads);
+      if (!by_head) prefetch_keys<T>(a, task, first + key_block, end, head, task.heads);
       Values values{nullptr, 0};
       each_block(head, [&](const Tiles& t, Index row, Index rows) {
         if (visible_rows(a, b, key_head, row, rows, first, seen) == 0) return;
@@ -309,7 +335,7 @@ struct Plan {
     const Index share = larger(1, smaller(most_blocks, blocks * a.batch * a.key_heads / shares));
     rows = smaller(blocks, share) * row_block;
     row_parts = (all_rows + rows - 1) / rows;
-    const Index most_heads = larger(1, share / blocks);
+    const Index most_heads = is_by_head(a) ? 1 : larger(1, share / blocks);
     head_parts = (a.key_heads + most_heads - 1) / most_heads;
     heads = (a.key_heads + head_parts - 1) / head_parts;
     head_parts = (a.key_heads + heads - 1) / heads;
