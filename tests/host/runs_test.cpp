@@ -109,11 +109,14 @@ TEST_F(Runs, AStoppedRunGoesOnToTheSameBits) {
 }
 
 TEST_F(Runs, AKilledRunGoesOnToTheSameBits) {
+  const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(program.run(words("whole")).code, 0);
+  const auto whole = std::chrono::steady_clock::now() - begin;
   int kills = 0;
-  for (int wait : {3, 40, 90, 150, 20, 220, 70, 310, 120, 180}) {
+  // In hundredths of the whole run: the first four cannot have let it come to its end.
+  for (const int part : {1, 8, 15, 20, 30, 4, 60, 40, 80, 50}) {
     const Program::Child child = program.start(words("killed"));
-    std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+    std::this_thread::sleep_for(whole * part / 100);
     kill(child.process, SIGKILL);
     if (Program::finish(child).code == 128 + SIGKILL) ++kills;
   }
