@@ -97,6 +97,7 @@ int play(const Arguments& arguments, Registry& registry) {
       .model = session.model.get(),
       .parameters = &session.parameters,
       .objective = session.objective.get(),
+      .longest = session.evaluate.longest,
       .stream = "play"};
   const ActingRule rule =
       arguments.has("explore") ? session.objective->acting(0) : session.objective->playing();

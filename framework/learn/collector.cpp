@@ -1,6 +1,7 @@
 #include <lathe/learn/collector.h>
 
 #include <lathe/base/error.h>
+#include <lathe/base/log.h>
 
 #include <algorithm>
 #include <cmath>
@@ -280,6 +281,7 @@ std::vector<Metric> Collector::play(std::int64_t count, const ActingRule& rule) 
   std::fill(returns_.begin(), returns_.end(), 0.0);
   std::fill(lengths_.begin(), lengths_.end(), 0);
   std::int64_t done = 0;
+  std::int64_t cut = 0;
   while (done < count) {
     act(rule);
     environment_->step(actions_, now_, outcomes_);
@@ -290,10 +292,12 @@ std::vector<Metric> Collector::play(std::int64_t count, const ActingRule& rule) 
       const std::size_t e = index(row);
       returns_[e] += static_cast<double>(earned[e]);
       ++lengths_[e];
-      if (outcomes_.terminated[e] == 0 && outcomes_.truncated[e] == 0) continue;
+      const bool over = outcomes_.terminated[e] != 0 || outcomes_.truncated[e] != 0;
+      if (!over && lengths_[e] != context_.longest) continue;
       if (playing[e] >= 0) {
         note_end(row, metrics);
         ++done;
+        cut += over ? 0 : 1;
       }
       playing[e] = playing[e] >= 0 && begun < count ? begun++ : -1;
       returns_[e] = 0;
@@ -301,6 +305,10 @@ std::vector<Metric> Collector::play(std::int64_t count, const ActingRule& rule) 
       environment_->reset(row, static_cast<std::uint64_t>(std::max<std::int64_t>(playing[e], 0)),
                           now_);
     }
+  }
+  if (cut > 0) {
+    log_warning(cut, " of ", count, " episodes of the evaluation were cut at ", context_.longest,
+                " steps (evaluate.longest): the policy may go in circles");
   }
   return metrics;
 }
@@ -325,7 +333,8 @@ void Collector::watch(std::uint64_t episode, const ActingRule& rule,
     const std::vector<float>& earned =
         outcomes_.earned.empty() ? outcomes_.rewards : outcomes_.earned;
     moment.reward = static_cast<double>(earned[0]);
-    moment.ended = outcomes_.terminated[0] != 0 || outcomes_.truncated[0] != 0;
+    moment.ended =
+        outcomes_.terminated[0] != 0 || outcomes_.truncated[0] != 0 || steps_ == context_.longest;
     hear(moment);
   }
 }

@@ -22,7 +22,8 @@ class Collector {
 
   // T steps in each row. Returns and lengths of the episodes that ended are in Batch::metrics.
   Batch collect(std::int64_t steps, const ActingRule& rule);
-  // Whole episodes number 0 ... count-1, from their beginnings; only their metrics are kept.
+  // Whole episodes number 0 ... count-1, from their beginnings, each cut at the context's longest;
+  // only their metrics are kept.
   std::vector<Metric> play(std::int64_t count, const ActingRule& rule);
   // One episode in row 0, for people to see: hears of its beginning (action "") and of each step.
   struct Moment {

@@ -27,6 +27,7 @@ struct FeedContext {
   const Parameters* parameters = nullptr;
   Objective* objective = nullptr;
   std::int64_t episodes = 0;   // of an evaluation
+  std::int64_t longest = 0;    // steps after which one of these is cut; 0: never
   std::string stream = "act";  // name of the random stream that actions are drawn from
 };
 

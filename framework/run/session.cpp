@@ -257,6 +257,7 @@ std::unique_ptr<Feed> Session::open_feed(FeedContext context) const {
   context.seed = seed;
   context.shuffle = training;
   context.episodes = evaluate.episodes;
+  context.longest = evaluate.longest;
   if (!training) context.stream = "play";
   if (!context.make_environment && sight) {
     context.make_environment = [this, split](std::int64_t rows) {

@@ -55,6 +55,11 @@ struct EvaluateSettings : Keys {
                          one_of({"auto", "min", "max"}));
   std::int64_t episodes =
       key("episodes", 100, "episodes of an evaluation, where a policy acts", at_least(1));
+  std::int64_t longest =
+      key("longest", 100000,
+          "steps after which an episode of an evaluation is cut and counts as it "
+          "is: a policy may go in circles for ever; 0: never",
+          at_least(0));
   std::int64_t patience = key(
       "patience", 0, "stop after this many evaluations without a new best; 0: never", at_least(0));
 };
