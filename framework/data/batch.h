@@ -74,6 +74,8 @@ struct Batch {
   std::vector<Metric> metrics;   // of feeds that act: returns, lengths, scores
   std::vector<Written> written;  // [B] of feeds that write texts
   bool prepared = false;         // Objective::prepare has seen what these rows were taken from
+  std::int64_t collection = 0;   // number of what these rows were taken from; 0: none is kept
+  bool first = false;            // of its collection: nothing has been learnt from that yet
 };
 
 }  // namespace lathe

@@ -25,6 +25,7 @@ namespace lathe {
 // token but the first is a target exactly once.
 class WindowsFeed final : public Feed {
  public:
+  static constexpr const char* needs[] = {"dataset"};
   struct Options : Keys {
     std::string sampling = key("sampling", "random",
                                "how training draws windows: random places, or each window of the "
@@ -53,6 +54,7 @@ std::vector<std::int64_t> example_lengths(const FeedContext& context, bool cut);
 // One example a row, the rest padding. Each example is seen once an epoch.
 class RowsFeed final : public Feed {
  public:
+  static constexpr const char* needs[] = {"dataset"};
   struct Options : Keys {
     std::string too_long =
         key("too_long", "error", "an example longer than the row: stop, or cut off what is over",
@@ -79,6 +81,7 @@ class RowsFeed final : public Feed {
 // the rows themselves change places by epoch. Each example is seen once an epoch.
 class PackedFeed final : public Feed {
  public:
+  static constexpr const char* needs[] = {"dataset"};
   struct Options : Keys {
     std::string too_long =
         key("too_long", "error", "an example longer than the row: stop, or cut off what is over",
@@ -107,6 +110,7 @@ class PackedFeed final : public Feed {
 // batch has 2 B rows. Each pair is seen once an epoch.
 class PairsFeed final : public Feed {
  public:
+  static constexpr const char* needs[] = {"dataset"};
   struct Options : Keys {
     std::string too_long =
         key("too_long", "error", "a response longer than the row: stop, or cut off what is over",

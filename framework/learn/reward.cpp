@@ -22,7 +22,9 @@ void check(const Scores& scores, const Completions& completions, const std::stri
          " completions");
   }
   for (const double value : scores.values) {
-    if (std::isinf(value)) fail("reward '", name, "' gave an infinite value");
+    if (std::abs(value) > static_cast<double>(std::numeric_limits<float>::max())) {
+      fail("reward '", name, "' gave the value ", value, ", which f32 does not hold");
+    }
   }
   if (scores.per_token.empty()) return;
   if (scores.per_token.size() != completions.size()) {

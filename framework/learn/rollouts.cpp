@@ -11,6 +11,10 @@ void RolloutsFeed::open(const FeedContext& context) {
   context_ = context;
   actor_.emplace(context, with_.environments, with_.group, "rollouts");
   arena_ = std::make_unique<Arena>(context.parameters->backend());
+  if (actor_->writes_texts() && with_.environments < with_.minibatches) {
+    fail("feed 'rollouts': environments = ", with_.environments, ", so that a collection has so ",
+         "many texts; they cannot be cut into ", with_.minibatches, " minibatches");
+  }
   if (with_.environments * with_.steps < with_.minibatches) {
     fail("feed 'rollouts': ", with_.environments, " x ", with_.steps, " steps cannot be cut into ",
          with_.minibatches, " minibatches");
@@ -63,12 +67,16 @@ Batch RolloutsFeed::batch(std::int64_t) {
   Batch batch = with_.minibatches == 1 ? collection_ : part(next_);
   batch.metrics = std::exchange(metrics_, {});
   batch.written = collection_.written;
+  batch.collection = collections_;
+  batch.first = next_ == 0;
   ++next_;
   return batch;
 }
 
-void RolloutsFeed::observe(const Batch&, const Loss& loss) {
-  if (loss.stop) next_ = with_.epochs * with_.minibatches;
+// With accumulation a newer collection may have been begun before the loss of an older one is
+// known.
+void RolloutsFeed::observe(const Batch& batch, const Loss& loss) {
+  if (loss.stop && batch.collection == collections_) next_ = with_.epochs * with_.minibatches;
 }
 
 std::int64_t RolloutsFeed::actions_taken() const { return actor_->actions_taken(); }

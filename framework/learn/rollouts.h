@@ -15,6 +15,7 @@ namespace lathe {
 class RolloutsFeed final : public Feed {
  public:
   static constexpr const char* needs[] = {"environment"};
+  static constexpr const char* provides[] = {"experience of the present policy"};
   struct Options : Keys {
     std::int64_t environments =
         key("environments", 8, "rows E of the environment; of text: completions of a collection",

@@ -137,12 +137,11 @@ StateFiles::StateFiles(Trainer& trainer, const Session& session) {
   if (trainer.second) moments.emplace_back("second.", trainer.second);
   if (!moments.empty()) add("optimizer.safetensors", moments, parameters);
   const TrainState& state = trainer.state;
-  const Json json = {{"step", state.step},
-                     {"tokens", state.tokens},
-                     {"best", state.best},
-                     {"best_step", state.best_step},
-                     {"evaluations_since_best", state.evaluations_since_best},
-                     {"evaluated", state.evaluated}};
+  const Json json = {
+      {"step", state.step},           {"updates", state.updates},
+      {"tokens", state.tokens},       {"best", state.best},
+      {"best_step", state.best_step}, {"evaluations_since_best", state.evaluations_since_best},
+      {"evaluated", state.evaluated}};
   add_components(trainer, session);
   files_.push_back(CheckpointFile::text("state.json", json.dump(2) + "\n"));
 }
@@ -185,6 +184,7 @@ void load_state(const std::string& folder, Trainer& trainer, Session& session) {
   try {
     trainer.state = {
         .step = json.at("step").get<std::int64_t>(),
+        .updates = json.at("updates").get<std::int64_t>(),
         .tokens = json.at("tokens").get<double>(),
         .best = json.at("best").get<double>(),
         .best_step = json.at("best_step").get<std::int64_t>(),

@@ -104,8 +104,9 @@ void Trainer::update(const Tensor& gradient, double scale, double factor) {
                               .gradient_scale = scale,
                               .rate_factor = factor,
                               .decay = decay,
-                              .step = state.step + 1});
+                              .step = state.updates + 1});
   }
+  ++state.updates;
   if (average) {
     session_.backend->interpolate(parameters.master().view(), 1 - session_.train.ema,
                                   average.view());

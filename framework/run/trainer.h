@@ -29,7 +29,8 @@ struct Evaluation {
 
 // All that decides how a run goes on. Feeds and random streams are functions of the step.
 struct TrainState {
-  std::int64_t step = 0;  // steps done
+  std::int64_t step = 0;     // steps done
+  std::int64_t updates = 0;  // of these, the ones that had something to learn from
   double tokens = 0;
   double best = 0;
   std::int64_t best_step = -1;

@@ -71,7 +71,6 @@ void Workers::work(Worker& worker) {
     }
     lock.lock();
     worker.busy = false;
-    worker.actions = worker.parts.feed->actions_taken();
     ready_.push_back(&worker);
     arrived_.notify_all();
   }
@@ -132,7 +131,8 @@ Workers::Arrival Workers::next(std::int64_t step) {
     current_ = workers_[static_cast<std::size_t>(recorded_[at])].get();
     find_gradient(*current_);
   }
-  if (order != "free") current_->actions = current_->parts.feed->actions_taken();
+  // Its thread waits for applied(). What others have found counts when its turn has come.
+  current_->actions = current_->parts.feed->actions_taken();
   order_.push_back(static_cast<std::int32_t>(number_of(*current_)));
   return {current_->gathered, current_->learner.parameters->gradient()};
 }

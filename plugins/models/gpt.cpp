@@ -154,6 +154,12 @@ void Gpt::build(Parameters& parameters, const ModelFit& fit) {
 Tensor Gpt::hidden(const ModelInput& input) const {
   const Tensor positions = positions_ == nullptr ? Tensor() : input.places.positions;
   const Tensor table = positions_ == nullptr ? Tensor() : positions_->value;
+  if (!input.tokens) {
+    fail(
+        "model 'gpt' reads tokens, and what this experiment shows are numbers: use a model such "
+        "as ",
+        "'mlp'");
+  }
   Tensor x = embedding(input.tokens, tokens_->value, positions, table);
   if (input.pass.training) x = dropout(x, with_.dropout, input.pass.dropout);
   for (const Block& block : blocks_) x = block(x, input.places, input.pass);

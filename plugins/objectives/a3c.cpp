@@ -26,7 +26,7 @@ namespace lathe {
 
 class A3c final : public Objective {
  public:
-  static constexpr const char* needs[] = {"environment"};
+  static constexpr const char* needs[] = {"environment", "experience of the present policy"};
   struct Options : Keys {
     double discount = key("discount", 0.99, "gamma", between(0, 1));
     double lambda = key("lambda", 1.0, "of the advantages; 1: n-step returns", between(0, 1));

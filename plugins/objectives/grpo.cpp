@@ -29,7 +29,7 @@ namespace lathe {
 
 class Grpo final : public Objective {
  public:
-  static constexpr const char* needs[] = {"environment"};
+  static constexpr const char* needs[] = {"environment", "experience of the present policy"};
   struct Options : Keys {
     std::string form =
         key("form", "grpo", "how advantages are made", one_of({"grpo", "dr_grpo", "rloo"}));
@@ -41,7 +41,6 @@ class Grpo final : public Objective {
     double clip = key("clip", 0.2, "largest fall c of the ratio that is rewarded", above(0));
     double clip_high =
         key("clip_high", 0.0, "largest rise of the ratio that is rewarded; 0: clip", at_least(0));
-    double discount = key("discount", 1.0, "gamma", between(0, 1));
     double temperature =
         key("temperature", 1.0, "divides the logits, in acting and learning alike", above(0));
     double kl = key("kl", 0.0, "weight of the distance from the reference model", at_least(0));
@@ -63,7 +62,6 @@ class Grpo final : public Objective {
     in_reward_ = with_.kl_in == "reward" || (with_.kl_in == "form" && with_.form == "rloo");
   }
 
-  double discount() const override { return with_.discount; }
   ActingRule acting(std::int64_t) const override { return {.temperature = with_.temperature}; }
 
   void open(const ObjectiveContext& context) override {
@@ -83,7 +81,6 @@ class Grpo final : public Objective {
         row_sums(batch, std::vector<double>(lived.rewards.begin(), lived.rewards.end()));
     if (reference_) note_reference(batch, pass, scores);
     note_advantages(batch, scores);
-    untouched_ = true;
   }
 
   Loss loss(const Batch& batch, const ObjectivePass& pass) override {
@@ -108,14 +105,8 @@ class Grpo final : public Objective {
     return result;
   }
 
-  void save(State& state) const override {
-    state.put("untouched", std::int64_t{untouched_ ? 1 : 0});
-    state.put("fresh", std::int64_t{fresh_ ? 1 : 0});
-  }
-  void load(const State& state) override {
-    untouched_ = state.integer("untouched") != 0;
-    fresh_ = state.integer("fresh") != 0;
-  }
+  void save(State& state) const override { state.put("fresh", std::int64_t{fresh_ ? 1 : 0}); }
+  void load(const State& state) override { fresh_ = state.integer("fresh") != 0; }
 
  private:
   static std::size_t at(std::int64_t row, std::int64_t length) {
@@ -132,6 +123,11 @@ class Grpo final : public Objective {
       sums.push_back(sum);
     }
     return sums;
+  }
+
+  static bool counts(const Batch& batch, std::size_t row) {
+    const auto begin = batch.weights.begin() + static_cast<std::ptrdiff_t>(row) * batch.length;
+    return std::any_of(begin, begin + batch.length, [](float weight) { return weight != 0; });
   }
 
   void note_reference(Batch& batch, const ObjectivePass& pass, std::vector<double>& scores) {
@@ -159,16 +155,19 @@ class Grpo final : public Objective {
     }
     batch.experience.advantages.assign(batch.weights.size(), 0.0);
     Metric flat{"grpo/groups_without_variance", 0, static_cast<double>(groups.size())};
-    for (const auto& [number, rows] : groups) {
-      const auto count = static_cast<double>(rows.size());
+    for (auto& [number, rows] : groups) {
       if (rows.size() < 2) {
         fail("objective 'grpo' needs groups of at least 2 completions: set group under [feed]");
       }
+      // A text that counts for nothing (environment.cut = "drop") is no measure for the others.
+      std::erase_if(rows, [&](std::size_t row) { return !counts(batch, row); });
+      const auto count = static_cast<double>(rows.size());
       double total = 0;
       for (const std::size_t row : rows) total += scores[row];
       double squares = 0;
       for (const std::size_t row : rows) squares += std::pow(scores[row] - total / count, 2);
       if (squares == 0) flat.sum += 1;
+      if (rows.size() < 2) continue;
       const double deviation = std::sqrt(squares / (count - 1));
       for (const std::size_t row : rows) {
         double advantage = scores[row] - total / count;
@@ -211,7 +210,7 @@ class Grpo final : public Objective {
     for (std::size_t n = 0; n < ratios.size(); ++n) {
       if (batch.weights[n] == 0) continue;
       const double r = ratios[n];
-      if (untouched_ && r != 1) {
+      if (batch.first && r != 1) {
         fail("objective 'grpo': before the first update of a collection the ratio of ",
              "probabilities is ", r, " and not exactly 1, so sampling and learning do not see the ",
              "same policy. Use a backend and settings whose results do not depend on the batch");
@@ -221,7 +220,6 @@ class Grpo final : public Objective {
       distance += r - 1 - std::log(r);
       sum += entropies[n];
     }
-    untouched_ = false;
     result.metrics = {{"policy/approxkl_avg", distance, count},
                       {"policy/clipfrac_avg", clipped, count},
                       {"policy/entropy_avg", sum, count}};
@@ -231,8 +229,7 @@ class Grpo final : public Objective {
   std::string aggregate_;
   bool in_reward_ = false;
   std::unique_ptr<ModelCopy> reference_;
-  bool untouched_ = false;  // no update since the last collection
-  bool fresh_ = true;       // nothing has been learnt: the policy is the reference, to the bit
+  bool fresh_ = true;  // nothing has been learnt: the policy is the reference, to the bit
 };
 
 LATHE_PLUGIN(Objective, Grpo, "grpo", "1.0.0")

@@ -30,7 +30,7 @@ namespace lathe {
 
 class Ppo final : public Objective {
  public:
-  static constexpr const char* needs[] = {"environment"};
+  static constexpr const char* needs[] = {"environment", "experience of the present policy"};
   struct Options : Keys {
     double clip = key("clip", 0.2, "largest change c of the ratio that is rewarded", above(0));
     std::string clip_schedule = key("clip_schedule", "constant", "of both clips over the run",
@@ -94,7 +94,6 @@ class Ppo final : public Objective {
     generalised_advantages(batch, open_values(batch, pass), with_.lambda, rewards);
     noted.add("val/explained_variance", explained_variance(batch), 1);
     if (with_.normalise == "collection") whiten(lived.advantages, batch.weights);
-    untouched_ = true;
   }
 
   Loss loss(const Batch& batch, const ObjectivePass& pass) override {
@@ -126,12 +125,10 @@ class Ppo final : public Objective {
 
   void save(State& state) const override {
     state.put("kl", kl_);
-    state.put("untouched", std::int64_t{untouched_ ? 1 : 0});
     state.put("fresh", std::int64_t{fresh_ ? 1 : 0});
   }
   void load(const State& state) override {
     kl_ = state.number("kl");
-    untouched_ = state.integer("untouched") != 0;
     fresh_ = state.integer("fresh") != 0;
   }
 
@@ -194,7 +191,7 @@ class Ppo final : public Objective {
     for (std::size_t n = 0; n < ratios.size(); ++n) {
       if (batch.weights[n] == 0) continue;
       const double r = ratios[n];
-      if (untouched_ && r != 1) refuse(r);
+      if (batch.first && r != 1) refuse(r);
       clipped += std::abs(r - 1) > clip ? 1 : 0;
       distance += r - 1 - std::log(r);
       sums[0] += r;
@@ -202,7 +199,6 @@ class Ppo final : public Objective {
       sums[2] += values[n];
       sums[3] += entropies[n];
     }
-    untouched_ = false;
     const double weight = result.weight;
     result.metrics = {
         {"policy/approxkl_avg", distance, weight}, {"policy/clipfrac_avg", clipped, weight},
@@ -222,8 +218,7 @@ class Ppo final : public Objective {
   Options with_;
   double kl_;
   std::unique_ptr<ModelCopy> reference_;
-  bool untouched_ = false;  // no update since the last collection
-  bool fresh_ = true;       // nothing has been learnt: the policy is the reference, to the bit
+  bool fresh_ = true;  // nothing has been learnt: the policy is the reference, to the bit
 };
 
 LATHE_PLUGIN(Objective, Ppo, "ppo", "1.0.0")

@@ -16,7 +16,7 @@ namespace lathe {
 
 class Reinforce final : public Objective {
  public:
-  static constexpr const char* needs[] = {"environment"};
+  static constexpr const char* needs[] = {"environment", "experience of the present policy"};
   struct Options : Keys {
     std::string baseline = key("baseline", "none", "b, which is subtracted from the return",
                                one_of({"none", "mean", "value"}));

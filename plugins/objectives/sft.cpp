@@ -51,6 +51,10 @@ class Sft final : public Objective {
       fail("objective 'sft' asks for the next token, which a model that sees both sides is shown: ",
            "use a causal model such as 'gpt', or the objective 'masked'");
     }
+    if (!batch.experience.rewards.empty()) {
+      fail("objective 'sft' learns from examples, and the feed hands out what a policy lived ",
+           "through: use a feed of the dataset, such as 'rows'");
+    }
     DeviceBatch device(batch, *pass.parameters);
     device.input.pass = pass.options;
     return device;

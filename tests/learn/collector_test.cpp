@@ -206,6 +206,34 @@ TEST(Collector, PlaysWholeEpisodesOnce) {
   }
 }
 
+// An episode that does not end counts as it is when it is cut; others go on as before.
+TEST(Collector, CutsAnEpisodeThatGoesOnForLong) {
+  Stage stage;
+  const auto session = stage.session();
+  FeedContext context = context_of(*session);
+  context.longest = 3;
+  for (const std::int64_t rows : {1, 3, 8}) {
+    const std::vector<Metric> metrics =
+        Collector(context, rows).play(5, {.kind = ActingRule::Kind::greedy});
+    ASSERT_EQ(metrics.size(), 2U);
+    for (const Metric& metric : metrics) {
+      // Episode 2 would have had a fourth step, worth 204.
+      const double total = metric.name == "length" ? 13 : 3 + 306 + 606 + 603 + 1206;
+      EXPECT_EQ(metric.sum, total) << metric.name;
+      EXPECT_EQ(metric.weight, 5);
+    }
+  }
+  int moments = 0;
+  bool ended = false;
+  Collector(context, 1)
+      .watch(2, {.kind = ActingRule::Kind::greedy}, [&](const Collector::Moment& moment) {
+        ++moments;
+        ended = moment.ended;
+      });
+  EXPECT_EQ(moments, 4) << "the beginning and three steps";
+  EXPECT_TRUE(ended);
+}
+
 // The log-probability that is kept is that of the action under the model.
 TEST(Collector, BehaviourIsTheModels) {
   Stage stage;
@@ -338,6 +366,8 @@ TEST(Rollouts, MinibatchesCoverTheCollection) {
       for (std::int64_t k = 0; k < 4; ++k) {
         const Batch part = session->feed->batch(8 * collection + 4 * epoch + k);
         EXPECT_TRUE(part.prepared);
+        EXPECT_EQ(part.collection, collection + 1);
+        EXPECT_EQ(part.first, epoch + k == 0) << "nothing has been learnt from the collection yet";
         EXPECT_EQ(part.length, 1);
         EXPECT_EQ(part.metrics.empty(), epoch + k > 0) << "metrics are told once";
         sizes.push_back(part.rows);
@@ -371,6 +401,19 @@ TEST(Rollouts, StopLeavesTheCollection) {
   EXPECT_EQ(session->feed->actions_taken(), 21);
   session->feed->observe(first, {.sum = {}, .stop = true});
   session->feed->batch(1);
+  EXPECT_EQ(session->feed->actions_taken(), 42);
+}
+
+// With accumulation the loss of an older collection may come after a newer one has begun.
+TEST(Rollouts, StopOfAnOlderCollectionLeavesTheNewerOne) {
+  Stage stage;
+  const auto session = stage.session();
+  Batch last;
+  for (std::int64_t number = 0; number < 8; ++number) last = session->feed->batch(number);
+  EXPECT_TRUE(session->feed->batch(8).first);
+  EXPECT_EQ(session->feed->actions_taken(), 42);
+  session->feed->observe(last, {.sum = {}, .stop = true});
+  EXPECT_EQ(session->feed->batch(9).collection, 2);
   EXPECT_EQ(session->feed->actions_taken(), 42);
 }
 

@@ -97,7 +97,7 @@ TEST(Rewards, ErrorsNameTheReward) {
             "reward 'length': no");
   EXPECT_EQ(error(says({0})), "reward 'bad' gave 1 values for 3 completions");
   EXPECT_EQ(error(says({0, -std::numeric_limits<double>::infinity(), 0})),
-            "reward 'bad' gave an infinite value");
+            "reward 'bad' gave the value -inf, which f32 does not hold");
   EXPECT_EQ(error(says({0, 0, 0}, {{1}})),
             "reward 'bad' gave values per token for 1 of 3 completions");
   EXPECT_EQ(error(says({0, 0, 0}, {{}, {1}, {}})),

@@ -270,7 +270,8 @@ use = "reference"
 void expect_central_differences(const std::vector<std::string>& changes) {
   Tiny tiny(network);
   const auto session = tiny.session(changes);
-  const Batch batch = session->feed->batch(0);
+  Batch batch = session->feed->batch(0);
+  batch.first = false;  // the weights are moved
   const auto loss_now = [&] {
     const NoGradient silent;
     return session->objective->loss(batch, pass_for(*session)).sum.item();
@@ -339,6 +340,61 @@ TEST(Ppo, TheFirstRatioIsExactlyOne) {
   EXPECT_NE(
       error_of([&] { session->objective->loss(batch, pass_for(*session)); }).find("not exactly 1"),
       std::string::npos);
+}
+
+// Found before anything runs: what learns on policy has no use for older experience, nor a feed of
+// examples for a missing dataset.
+TEST(Ppo, TheFeedMustFit) {
+  Tiny tiny(network);
+  const auto fault = [&](const std::string& feed, const std::string& objective) {
+    return error_of([&] { tiny.experiment({"feed=" + feed, "objective=" + objective}); });
+  };
+  for (const char* const objective : {"ppo", "reinforce", "a3c"}) {
+    const std::string text = fault("replay", objective);
+    EXPECT_NE(text.find("\"experience of the present policy\""), std::string::npos) << text;
+    EXPECT_NE(text.find("rollouts"), std::string::npos) << text;
+  }
+  tiny.experiment({"feed=replay", "objective=q_learning"});
+  for (const char* const feed : {"windows", "rows", "packed", "pairs"}) {
+    const std::string text = fault(feed, "q_learning");
+    EXPECT_NE(text.find("\"dataset\""), std::string::npos) << text;
+  }
+}
+
+// A step may take the last parts of one collection and the first of the next: those of the older
+// one have been learnt from, which the check of the ratio allows for.
+TEST(Ppo, AccumulationMayCrossACollection) {
+  for (const std::int64_t accumulation : {2, 3, 5}) {
+    Tiny tiny(network);
+    const auto session =
+        tiny.session({"feed.minibatches=4", "feed.epochs=1",
+                      cat("train.accumulation=", accumulation), "optimizer.rate=1e-2"});
+    Trainer trainer(*session);
+    for (int step = 0; step < 8; ++step) trainer.step();
+    const std::int64_t collections = (8 * accumulation + 3) / 4;
+    EXPECT_EQ(trainer.actions_taken() % collections, 0);
+    EXPECT_GT(trainer.actions_taken(), 0);
+  }
+}
+
+// Steps without anything to learn from are no updates: the first update finds the moments as the
+// optimizer wants them to begin.
+TEST(Reinforce, TheFirstUpdateBeginsTheMoments) {
+  std::vector<std::vector<float>> weights;
+  for (const char* const initial : {"0.0", "1.0"}) {
+    Tiny tiny(network);
+    const auto session =
+        tiny.session({"objective=reinforce", "environment=cartpole", "feed.environments=1",
+                      "feed.steps=4", "optimizer.use=rmsprop", cat("optimizer.initial=", initial)});
+    Trainer trainer(*session);
+    trainer.step();
+    EXPECT_EQ(trainer.state.updates, 0) << "no episode has ended";
+    while (trainer.state.updates < 2 && trainer.state.step < 200) trainer.step();
+    EXPECT_EQ(trainer.state.updates, 2);
+    EXPECT_GT(trainer.state.step, 2);
+    weights.push_back(session->parameters.master().floats());
+  }
+  EXPECT_NE(weights[0], weights[1]);
 }
 
 }  // namespace

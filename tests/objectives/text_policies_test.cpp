@@ -182,6 +182,46 @@ TEST(TextPolicies, TheBeginningIsChecked) {
   }
 }
 
+// What is dropped measures nothing: the advantages of the others are those without it.
+TEST(TextPolicies, ADroppedTextIsNoneOfItsGroup) {
+  Tiny tiny(texts);
+  const auto session = tiny.session({"objective=grpo", "objective.form=dr_grpo", "feed.group=4",
+                                     "feed.minibatches=1", "feed.environments=8"});
+  Batch batch = session->feed->batch(0);
+  const auto length = static_cast<std::size_t>(batch.length);
+  const auto clear = [&](std::size_t row) {
+    std::fill_n(batch.weights.begin() + static_cast<std::ptrdiff_t>(row * length), length, 0.0F);
+  };
+  clear(1);
+  for (const std::size_t row : {4U, 5U, 6U}) clear(row);
+  std::fill(batch.experience.rewards.begin(), batch.experience.rewards.end(), 0.0F);
+  std::vector<std::size_t> last(8, 0);  // place of the last token that counts
+  for (std::size_t n = 0; n < batch.weights.size(); ++n) {
+    if (batch.weights[n] != 0) last[n / length] = n;
+  }
+  batch.experience.rewards[last[0]] = -1;
+  batch.experience.rewards[last[2]] = -2;
+  batch.experience.rewards[last[3]] = -6;
+  batch.experience.rewards[last[7]] = 5;
+  const NoGradient silent;
+  session->objective->prepare(
+      batch, {.model = session->model.get(), .parameters = &session->parameters, .options = {}});
+  const std::vector<double>& advantages = batch.experience.advantages;
+  EXPECT_EQ(advantages[last[0]], 2);
+  EXPECT_EQ(advantages[last[2]], 1);
+  EXPECT_EQ(advantages[last[3]], -3);
+  EXPECT_EQ(advantages[last[7]], 0) << "alone in its group";
+  for (std::size_t n = length; n < 2 * length; ++n) EXPECT_EQ(advantages[n], 0);
+}
+
+TEST(TextPolicies, TextsAreCutIntoNoMoreMinibatches) {
+  Tiny tiny(texts);
+  const std::string error = testing::error_of([&] {
+    tiny.session({"feed.environments=2", "feed.minibatches=3"});
+  });
+  EXPECT_NE(error.find("environments = 2"), std::string::npos) << error;
+}
+
 // Only the beginning is: a run that has learnt is not its reference any more, and goes on.
 TEST(TextPolicies, ALearntPolicyMayBeAwayFromItsReference) {
   for (const Changes& changes : {ppo, grpo, rloo}) {
