@@ -37,7 +37,8 @@ TEST_F(Components, InspectShowsIdentityAndABlockThatIsAnExperiment) {
   EXPECT_EQ(sort.at("library").at("sha256"), sha256_of_file(sort_library));
   EXPECT_EQ(sort.at("library").at("size"), std::filesystem::file_size(sort_library));
   EXPECT_EQ(sort.at("library").at("headers"), header_hash());
-  EXPECT_EQ(json_of({"inspect", "ppo"}).at(0).at("needs"), Json::array({"environment"}));
+  EXPECT_EQ(json_of({"inspect", "ppo"}).at(0).at("needs"),
+            Json::array({"environment", "experience of the present policy"}));
   EXPECT_EQ(json_of({"inspect", "gpt"}).at(0).at("provides"),
             Json::array({"causal attention", "cached decoding"}));
 

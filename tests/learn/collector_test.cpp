@@ -1,8 +1,7 @@
 // Collections of an environment whose every number is known beforehand: rows, ends, the true last
-// observations; minibatches of them, and a feed that goes on from a checkpoint.
+// observations, and selections of what was lived through.
 #include <gtest/gtest.h>
 #include <lathe/learn/collector.h>
-#include <lathe/learn/episodes.h>
 #include <lathe/learn/experience.h>
 #include <lathe/learn/text_collector.h>
 
@@ -10,121 +9,16 @@
 #include <map>
 #include <set>
 
-#include "run/tiny_session.h"
+#include "scripted_stage.h"
 
 namespace lathe {
 namespace {
-using testing::Tiny;
+using testing::context_of;
+using testing::life_of;
+using testing::Stage;
+using testing::Step;
 using Numbers = std::vector<float>;
 using Places = std::vector<std::int64_t>;
-
-// Shows (episode, step), or as a state 10 episode + step; earns 100 episode + step. Episode k takes
-// 2 + k % 3 steps; even ones come to their own end, odd ones are cut off.
-class Scripted final : public Environment {
- public:
-  struct Options : Keys {
-    bool table = key("table", false, "show states");
-  };
-  explicit Scripted(const Config& config) : with_(config) {}
-  static std::int64_t length_of(std::int64_t episode) { return 2 + episode % 3; }
-
-  void open(const EnvironmentContext& context) override {
-    episodes_.assign(static_cast<std::size_t>(context.rows), 0);
-    steps_ = episodes_;
-  }
-  Space observations() const override {
-    return with_.table ? Space::discrete(1000) : Space::box({0, 0}, {99, 99});
-  }
-  Space actions() const override { return Space::discrete(3); }
-  void reset(std::int64_t row, std::uint64_t episode, Observations& now) override {
-    const auto r = static_cast<std::size_t>(row);
-    episodes_[r] = static_cast<std::int32_t>(episode);
-    steps_[r] = 0;
-    show(r, now);
-  }
-  void step(const Actions& actions, Observations& now, Outcomes& outcomes) override {
-    for (std::size_t r = 0; r < steps_.size(); ++r) {
-      if (actions.choices[r] < 0) continue;
-      ++steps_[r];
-      show(r, now);
-      const bool ended = steps_[r] == length_of(episodes_[r]);
-      outcomes.rewards[r] = static_cast<float>(100 * episodes_[r] + steps_[r]);
-      outcomes.terminated[r] = ended && episodes_[r] % 2 == 0;
-      outcomes.truncated[r] = ended && episodes_[r] % 2 != 0;
-    }
-  }
-  void save(State& state) const override {
-    state.put("episodes", episodes_);
-    state.put("steps", steps_);
-  }
-  void load(const State& state) override {
-    restore(state, "episodes", episodes_);
-    restore(state, "steps", steps_);
-  }
-
- private:
-  void show(std::size_t r, Observations& now) const {
-    if (with_.table) {
-      now.states[r] = 10 * episodes_[r] + steps_[r];
-    } else {
-      now.numbers[2 * r] = static_cast<float>(episodes_[r]);
-      now.numbers[2 * r + 1] = static_cast<float>(steps_[r]);
-    }
-  }
-  Options with_;
-  std::vector<std::int32_t> episodes_, steps_;
-};
-
-const char* const scripted = R"(
-seed = 4
-[environment]
-use = "scripted"
-[feed]
-use = "rollouts"
-environments = 3
-steps = 7
-epochs = 2
-minibatches = 4
-[model]
-use = "mlp"
-layers = [4]
-[objective]
-use = "a3c"
-discount = 0.5
-[train]
-batch = 1
-[evaluate]
-episodes = 5
-)";
-
-struct Stage : Tiny {
-  Stage() : Tiny(scripted) { registry().add<Environment, Scripted>("scripted", "1.0.0"); }
-};
-
-FeedContext context_of(const Session& session) {
-  return {.seed = session.seed,
-          .make_environment =
-              [&](std::int64_t rows) { return session.make_environment(rows, Split::train); },
-          .model = session.model.get(),
-          .parameters = &session.parameters,
-          .objective = session.objective.get()};
-}
-
-// What row `row` of 3 lives through, without end: its episodes are row, row + 3, row + 6, ...
-struct Step {
-  std::int64_t episode = 0, step = 0;  // before the action
-  bool ended = false;
-};
-std::vector<Step> life_of(std::int64_t row, std::size_t steps) {
-  std::vector<Step> life;
-  for (std::int64_t episode = row; life.size() < steps; episode += 3) {
-    const std::int64_t length = Scripted::length_of(episode);
-    for (std::int64_t step = 0; step < length; ++step) {
-      life.push_back({episode, step, step + 1 == length});
-    }
-  }
-  return life;
-}
 
 TEST(Collector, EveryPlaceIsWhatWasLivedThrough) {
   Stage stage;
@@ -352,69 +246,6 @@ TEST(Experience, RowsTakeAllThatIsTheirs) {
             Numbers(batch.experience.rewards.begin() + 14, batch.experience.rewards.end()));
   EXPECT_EQ(last.experience.open_places.back(), batch.experience.open_places.back() - 14);
   EXPECT_EQ(last.examples, Places{7});
-}
-
-// Each epoch goes through every place once, in an order of its own.
-TEST(Rollouts, MinibatchesCoverTheCollection) {
-  Stage stage;
-  const auto session = stage.session();
-  std::vector<std::vector<float>> orders;
-  for (std::int64_t collection = 0; collection < 2; ++collection) {
-    for (std::int64_t epoch = 0; epoch < 2; ++epoch) {
-      std::vector<float> order;
-      std::vector<std::int64_t> sizes;
-      for (std::int64_t k = 0; k < 4; ++k) {
-        const Batch part = session->feed->batch(8 * collection + 4 * epoch + k);
-        EXPECT_TRUE(part.prepared);
-        EXPECT_EQ(part.collection, collection + 1);
-        EXPECT_EQ(part.first, epoch + k == 0) << "nothing has been learnt from the collection yet";
-        EXPECT_EQ(part.length, 1);
-        EXPECT_EQ(part.metrics.empty(), epoch + k > 0) << "metrics are told once";
-        sizes.push_back(part.rows);
-        order.insert(order.end(), part.experience.rewards.begin(), part.experience.rewards.end());
-      }
-      EXPECT_EQ(sizes, (Places{5, 5, 5, 6}));
-      std::vector<float> expected;
-      for (std::int64_t row = 0; row < 3; ++row) {
-        const std::vector<Step> life = life_of(row, 100);
-        for (std::size_t t = 0; t < 7; ++t) {
-          const Step& now = life[7 * static_cast<std::size_t>(collection) + t];
-          expected.push_back(static_cast<float>(100 * now.episode + now.step + 1));
-        }
-      }
-      std::vector<float> sorted = order;
-      std::sort(sorted.begin(), sorted.end());
-      std::sort(expected.begin(), expected.end());
-      EXPECT_EQ(sorted, expected);
-      orders.push_back(order);
-    }
-  }
-  EXPECT_NE(orders[0], orders[1]);
-  EXPECT_EQ(session->feed->actions_taken(), 42);
-}
-
-// An early stop leaves the rest of the collection.
-TEST(Rollouts, StopLeavesTheCollection) {
-  Stage stage;
-  const auto session = stage.session();
-  const Batch first = session->feed->batch(0);
-  EXPECT_EQ(session->feed->actions_taken(), 21);
-  session->feed->observe(first, {.sum = {}, .stop = true});
-  session->feed->batch(1);
-  EXPECT_EQ(session->feed->actions_taken(), 42);
-}
-
-// With accumulation the loss of an older collection may come after a newer one has begun.
-TEST(Rollouts, StopOfAnOlderCollectionLeavesTheNewerOne) {
-  Stage stage;
-  const auto session = stage.session();
-  Batch last;
-  for (std::int64_t number = 0; number < 8; ++number) last = session->feed->batch(number);
-  EXPECT_TRUE(session->feed->batch(8).first);
-  EXPECT_EQ(session->feed->actions_taken(), 42);
-  session->feed->observe(last, {.sum = {}, .stop = true});
-  EXPECT_EQ(session->feed->batch(9).collection, 2);
-  EXPECT_EQ(session->feed->actions_taken(), 42);
 }
 
 }  // namespace
