@@ -21,7 +21,7 @@ struct TrainSettings : Keys {
   double ema = key("ema", 0.0, "decay of the averaged weights that are evaluated; 0: none",
                    at_least(0), below(1));
   std::string start = key("start", "", "begin from the weights of this run or checkpoint");
-  int threads = key("threads", 0, "threads; 0: all processors. Changes no result", at_least(0),
+  int threads = key("threads", 0, "threads; 0: all processors. Changes no result", between(0, 4096),
                     affects_runtime);
   std::int64_t log_every =
       key("log_every", 10, "steps between two lines of metrics", at_least(1), affects_runtime);

@@ -122,6 +122,14 @@ TEST_F(BadInput, AContextShorterThanTheRows) {
   EXPECT_TRUE(holds(text, "raise model.context or lower train.length")) << text;
 }
 
+// OpenMP does not survive a team of a hundred thousand.
+TEST_F(BadInput, MoreThreadsThanAnyMachineHas) {
+  const std::string text = failure({"check", "tiny.toml", "train.threads=4097"});
+  EXPECT_TRUE(holds(text, "'threads' of [train] is 4097, allowed: at least 0, at most 4096"))
+      << text;
+  EXPECT_EQ(program.run({"check", "tiny.toml", "train.threads=4096"}).code, 0);
+}
+
 TEST_F(BadInput, APromptThatTheTokenizerLacksStopsBeforeTheFirstStep) {
   const std::string text =
       failure({"run", "tiny.toml", "sample.prompts=['2x']", "--folder", "run"});
