@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 namespace lathe {
 namespace {
@@ -17,6 +18,15 @@ struct Axis {
   std::string path;
   std::vector<Config> values;
 };
+
+// A value that stands twice would be the same runs, counted twice.
+void demand_distinct(const std::vector<Config>& values, const std::string& whose) {
+  std::set<std::string> seen;
+  for (const Config& value : values) {
+    if (seen.insert(value.to_json()).second) continue;  // where 2e-3 and 0.002 are one number
+    fail(value.where(), ": ", whose, " names ", value.to_text(), " twice. Write each value once");
+  }
+}
 
 // [sweep.axis] with quoted paths or with tables: "objective.clip" = [...] is objective.clip =
 // [...].
@@ -32,6 +42,7 @@ void note_axes(const Config& from, const std::string& above, std::vector<Axis>& 
            described_value(value));
     }
     if (path == "seed") fail(value.where(), ": seeds are no axis: write [sweep] seeds = [...]");
+    demand_distinct(value.items(), cat("the axis '", path, "'"));
     axes.push_back({path, value.items()});
   }
 }
@@ -114,12 +125,13 @@ struct Faults {
   }
 };
 
-// A group that is the same run as an earlier one would be counted twice.
+// A cell that is the same run as an earlier one would be counted twice.
 void demand_different(const std::vector<Cell>& cells, const std::string& file) {
-  std::map<std::string, std::string> groups;  // by identity
+  std::map<std::pair<std::string, std::int64_t>, std::string> groups;  // by identity and seed
   for (const Cell& cell : cells) {
-    const auto [seen, fresh] = groups.emplace(cell.stages.identity, cell.group);
-    if (fresh || seen->second == cell.group) continue;
+    const auto [seen, fresh] =
+        groups.emplace(std::pair(cell.stages.identity, cell.seed), cell.group);
+    if (fresh) continue;
     fail(file, ": the cells '", seen->second, "' and '", cell.group,
          "' are the same experiment: what tells them apart changes no result, or is set again by ",
          "the command line");
@@ -171,6 +183,9 @@ Plan make_plan(const std::filesystem::path& file, const std::vector<std::string>
   choose_launcher(whole, registry, plan);
   std::vector<Axis> axes;
   if (const auto axis = written->find("axis")) note_axes(*axis, "", axes);
+  if (const auto variants = written->find("variants")) {
+    demand_distinct(variants->items(), "'variants' of [sweep]");
+  }
   std::vector<std::int64_t> seeds = plan.settings.seeds;
   if (seeds.empty()) seeds = {own_seed};
   if (std::set<std::int64_t>(seeds.begin(), seeds.end()).size() != seeds.size()) {

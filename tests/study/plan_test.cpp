@@ -156,6 +156,14 @@ TEST_F(Sweeps, WhatIsNoSweepIsRefused) {
                "'train.threads=1' and 'train.threads=2' are the same experiment");
   expect_error("[sweep.axis]\n\"train.clip\" = [1, 2]\n", "set again by the command line",
                {"train.clip=3"});
+  expect_error("[sweep.axis]\n\"train.clip\" = [1, 2, 1.0]\n",
+               "swept.toml:18:23: the axis 'train.clip' names 1.0 twice");
+  expect_error("[sweep]\nvariants = ['full', 'wide', 'full']\n",
+               "swept.toml:18:29: 'variants' of [sweep] names \"full\" twice");
+  expect_error("[sweep]\nvariants = ['wide+deep', 'deep+wide']\n",
+               "'wide+deep' and 'deep+wide' are the same experiment");
+  expect_error("[sweep]\n", "the axis 'optimizer.rate' names 0.002 twice",
+               {"sweep.axis={\"optimizer.rate\"=[2e-3,0.002]}"});
   expect_error("[sweep]\nseeds = 2\n", "write sweep.seeds=[...] instead", {"seed=8"});
   expect_error("[sweep]\n[launcher]\nuse = 'locl'\n", "Did you mean 'local'?");
   expect_error("[sweep]\n[launcher]\nslot = 2\n", "Did you mean 'slots'?");
