@@ -57,6 +57,25 @@ class Reader {
   std::vector<filesystem::path> chain_;
 };
 
+// A slot in its short form as the table that it stands for: objective = "sft".
+Config slot_named(const Config& name) {
+  return Config::table({{"use", name}}, name.origin()).rooted(name.path());
+}
+
+// The short forms on the way to `path` written out, so that they can have options. Which strings
+// name plugins is not known here; where another gets keys, the check of the table refuses it.
+Config with_slots_on(Config root, const std::vector<std::string>& parts) {
+  std::string above;
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+    above = join_path(above, parts[i]);
+    const std::optional<Config> present = root.find(above);
+    if (present && present->type() == Config::Type::text) {
+      return root.with(above, slot_named(*present));
+    }
+  }
+  return root;
+}
+
 // Merges the value into the key at `path`. Setting the key `use` is setting its slot.
 Config merged_at(const Config& root, const std::string& path, const Config& value) {
   const std::vector<std::string> parts = split_path(path);
@@ -67,7 +86,8 @@ Config merged_at(const Config& root, const std::string& path, const Config& valu
     return merged_at(root, slot, Config::table({{"use", value}}, value.origin()));
   }
   const std::optional<Config> present = root.find(path);
-  return root.with(path, present ? merge(*present, value) : value);
+  if (present) return root.with(path, merge(*present, value));
+  return with_slots_on(root, parts).with(path, value);
 }
 
 Config with_all(Config root, const Config& changes) {
@@ -149,8 +169,9 @@ Config merge_tables(const Config& base, const Config& over) {
 
 Config merge(const Config& base, const Config& over) {
   if (base.is_table() && over.type() == Config::Type::text) {
-    return merge(base, Config::table({{"use", over}}, over.origin()));
+    return merge(base, slot_named(over));
   }
+  if (base.type() == Config::Type::text && over.is_table()) return merge(slot_named(base), over);
   if (base.is_table() != over.is_table()) {
     fail(over.where(), ": '", base.path(), "' is ", described_value(base), " (", base.where(),
          ") and cannot become ", described_value(over));

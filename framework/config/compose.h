@@ -28,8 +28,8 @@ Composed compose(const std::filesystem::path& file, const std::vector<std::strin
                  const Config& cell = {});
 
 // Tables merge key by key, lists and values replace. A slot (a table with `use`) that gets another
-// `use` loses its other keys; a string over a table names its plugin. A table over any other value, or
-// the reverse, is an Error.
+// `use` loses its other keys; a string over a table names its plugin, and so does one under a
+// table. A table over any other value, or the reverse, is an Error.
 Config merge(const Config& base, const Config& over);
 
 // Where each value of the configuration was written, in the order of `to_toml`.

@@ -94,6 +94,38 @@ TEST_F(Compose, AnotherPluginInASlotDropsTheOldKeys) {
   EXPECT_EQ(value("optimizer", {"optimizer=lion"}), R"({ lr = 0.2, use = "lion" })");
 }
 
+TEST_F(Compose, AShortSlotTakesOptionsFromAnywhere) {
+  const std::string both = R"({ use = "cosine", warmup = 5 })";
+  write("exp.toml", "steps = 1\n");
+  EXPECT_EQ(value("schedule", {"schedule=cosine", "schedule.warmup=5"}), both);
+  EXPECT_EQ(composed({"schedule.warmup=5", "schedule=cosine"}).to_json(),
+            composed({"schedule=cosine", "schedule.warmup=5"}).to_json());
+  EXPECT_EQ(value("schedule", {"schedule=cosine", "+schedule.warmup=5"}), both);
+  EXPECT_EQ(value("schedule", {"schedule=cosine", "schedule={warmup=5}"}), both);
+  EXPECT_EQ(value("schedule", {"schedule=cosine", "schedule.use=linear"}), R"({ use = "linear" })");
+  EXPECT_EQ(value("stage.a.schedule", {"stage.a.schedule=cosine", "stage.a.schedule.warmup=5"}),
+            both);
+  EXPECT_EQ(value("reward.1", {"reward=['a', 'b']", "reward.1.price=2"}),
+            R"({ use = "b", price = 2 })");
+
+  write("exp.toml",
+        "schedule = 'cosine'\n[variant.warm.set]\nschedule = { warmup = 5 }\n"
+        "[variant.warmer.set]\n'schedule.warmup' = 9\n");
+  EXPECT_EQ(value("schedule", {"@warm"}), both);
+  EXPECT_EQ(value("schedule.warmup", {"@warm", "@warmer"}), "9");
+  EXPECT_EQ(value("schedule", {"@warm", "schedule=linear"}), R"({ use = "linear" })");
+  const Config warm = composed({"schedule.warmup=5"});
+  EXPECT_EQ(warm.at("schedule").to_text(), both);
+  EXPECT_EQ(warm.at("schedule.use").where(), folder_.generic_string() + "/exp.toml:1:1");
+  EXPECT_EQ(warm.at("schedule.use").path(), "schedule.use");
+  EXPECT_EQ(warm.at("schedule.warmup").where(), "command line 'schedule.warmup=5'");
+  write("base.toml", "schedule = 'cosine'\n");
+  write("exp.toml", "include = ['base.toml']\n[schedule]\nwarmup = 5\n");
+  EXPECT_EQ(value("schedule"), both);
+  write("exp.toml", "include = ['base.toml']\n[schedule]\nuse = 'linear'\n");
+  EXPECT_EQ(value("schedule"), R"({ use = "linear" })");
+}
+
 TEST_F(Compose, ListsOfTablesReplaceAsAWhole) {
   write("base.toml", "[[reward]]\nuse = 'a'\n[[reward]]\nuse = 'b'\n");
   write("exp.toml", "include = ['base.toml']\n[[reward]]\nuse = 'c'\nprice = 1\n");

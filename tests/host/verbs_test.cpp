@@ -106,6 +106,13 @@ TEST_F(Verbs, ShowGivesEveryValueItsOrigin) {
   EXPECT_TRUE(holds(shown.out, "use = \"sort\"  # tiny.toml:4:1\n")) << shown.out;
   EXPECT_TRUE(holds(shown.out, "beta1 = 0.9  # default\n")) << shown.out;
   EXPECT_TRUE(holds(shown.out, "beta2 = 0.5  # command line 'optimizer.beta2=0.5'\n")) << shown.out;
+  const Outcome slot = program.run(
+      {"show", "tiny.toml", "schedule=cosine", "schedule.warmup=9", "objective=sft", "--origin"});
+  EXPECT_TRUE(holds(slot.out, "use = \"cosine\"  # command line 'schedule=cosine'\n")) << slot.out;
+  EXPECT_TRUE(holds(slot.out, "warmup = 9  # command line 'schedule.warmup=9'\n")) << slot.out;
+  const Outcome other =
+      program.run({"check", "tiny.toml", "train.precision=f32", "train.precision.bits=9"});
+  EXPECT_TRUE(holds(other.error, "'precision' of [train]")) << other.error;
   const Json json = Json::parse(program.run({"show", "tiny.toml", "--json"}).out);
   EXPECT_EQ(json.at("model").at("width"), 16);
   EXPECT_EQ(json.at("objective").at("use"), "sft");
