@@ -97,17 +97,19 @@ Config with_all(Config root, const Config& changes) {
   return root;
 }
 
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += cat(text.empty() ? "" : ", ", name);
+  return text;
+}
+
 Config with_variant(const Config& root, const Config& variants, const std::string& name) {
   const std::optional<Config> variant = variants.find(join_path("", name));
   if (variant) return with_all(root, variant->at("set"));
   std::vector<std::string> names;
-  std::string listed;
-  for (const Config::Member& member : variants.members()) {
-    names.push_back(member.key);
-    listed += cat(listed.empty() ? "" : ", ", member.key);
-  }
+  for (const Config::Member& member : variants.members()) names.push_back(member.key);
   fail("command line '@", name, "': no such variant.", suggestion(name, names),
-       listed.empty() ? " The experiment has none." : cat(" Variants: ", listed, "."));
+       names.empty() ? " The experiment has none." : cat(" Variants: ", listed(names), "."));
 }
 
 // The '=' that ends the key, which may have quoted parts.
@@ -123,6 +125,36 @@ std::size_t equals_of(std::string_view argument) {
     }
   }
   return std::string_view::npos;
+}
+
+// The stages that the value would add at `path`.
+std::vector<std::string> new_stages(const Config& root, const std::string& path,
+                                    const Config& value) {
+  const std::vector<std::string> parts = split_path(path);
+  if (parts.empty() || parts.front() != "stage") return {};
+  std::vector<std::string> names;
+  if (parts.size() > 1) {
+    names.push_back(parts[1]);
+  } else if (value.is_table()) {
+    for (const Config::Member& member : value.members()) names.push_back(member.key);
+  }
+  std::erase_if(names, [&](const std::string& name) { return root.has(join_path("stage", name)); });
+  return names;
+}
+
+// A mistyped stage would be one more to train.
+void demand_known_stages(const Config& root, const std::string& path, const Config& value) {
+  const std::vector<std::string> added = new_stages(root, path, value);
+  if (added.empty()) return;
+  std::vector<std::string> names;
+  const std::optional<Config> stages = root.find("stage");
+  if (stages && stages->is_table()) {
+    for (const Config::Member& member : stages->members()) names.push_back(member.key);
+  }
+  fail(value.where(), ": there is no stage '", added.front(), "'.",
+       suggestion(added.front(), names),
+       names.empty() ? " The experiment has none." : cat(" Stages: ", listed(names), "."), " +",
+       join_path("stage", added.front()), ".KEY=... adds it.");
 }
 
 Config overridden(const Config& root, const std::string& argument) {
@@ -147,7 +179,9 @@ Config overridden(const Config& root, const std::string& argument) {
   if (adds && present) {
     refuse("the key is already set (", present->where(), "). Write ", path, "=... to change it.");
   }
-  return merged_at(root, path, parse_value(argument.substr(equals + 1), origin));
+  const Config value = parse_value(argument.substr(equals + 1), origin);
+  if (!adds) demand_known_stages(root, path, value);
+  return merged_at(root, path, value);
 }
 
 bool is_slot(const Config& value) { return value.is_table() && value.has("use"); }

@@ -103,7 +103,7 @@ TEST_F(Compose, AShortSlotTakesOptionsFromAnywhere) {
   EXPECT_EQ(value("schedule", {"schedule=cosine", "+schedule.warmup=5"}), both);
   EXPECT_EQ(value("schedule", {"schedule=cosine", "schedule={warmup=5}"}), both);
   EXPECT_EQ(value("schedule", {"schedule=cosine", "schedule.use=linear"}), R"({ use = "linear" })");
-  EXPECT_EQ(value("stage.a.schedule", {"stage.a.schedule=cosine", "stage.a.schedule.warmup=5"}),
+  EXPECT_EQ(value("stage.a.schedule", {"+stage.a.schedule=cosine", "stage.a.schedule.warmup=5"}),
             both);
   EXPECT_EQ(value("reward.1", {"reward=['a', 'b']", "reward.1.price=2"}),
             R"({ use = "b", price = 2 })");
@@ -175,6 +175,23 @@ TEST_F(Compose, Overrides) {
             "the integer 10 (exp.toml:2:1)");
   EXPECT_EQ(error({"train"}),
             "command line 'train': expected key=value, +key=value, ~key, slot=plugin or @variant");
+}
+
+TEST_F(Compose, ANewStageNeedsAPlus) {
+  write("exp.toml", "[stage.sft]\nsteps = 1\n[stage.rl]\nsteps = 2\n");
+  EXPECT_EQ(value("stage.sft.rate", {"stage.sft.rate=3"}), "3");
+  EXPECT_EQ(error({"stage.sfx.rate=3"}),
+            "command line 'stage.sfx.rate=3': there is no stage 'sfx'. Did you mean 'sft'? Stages: "
+            "sft, rl. +stage.sfx.KEY=... adds it.");
+  EXPECT_EQ(error({"stage={rl={rate=3}, last={rate=3}}"}),
+            "command line 'stage={rl={rate=3}, last={rate=3}}': there is no stage 'last'. Stages: "
+            "sft, rl. +stage.last.KEY=... adds it.");
+  EXPECT_EQ(value("stage.last", {"+stage.last.rate=3", "stage.last.steps=4"}),
+            "{ rate = 3, steps = 4 }");
+  write("exp.toml", "steps = 1\n");
+  EXPECT_EQ(error({"stage.sft.rate=3"}),
+            "command line 'stage.sft.rate=3': there is no stage 'sft'. The experiment has none. "
+            "+stage.sft.KEY=... adds it.");
 }
 
 TEST_F(Compose, ReferencesAreReplaced) {
