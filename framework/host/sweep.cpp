@@ -104,7 +104,9 @@ void warn_of_stale(const Report& report) {
 
 int sweep(const Arguments& arguments, Registry& registry) {
   const std::string& file = arguments.word(0, "experiment file");
-  Plan plan = make_plan(file, {arguments.words.begin() + 1, arguments.words.end()}, registry);
+  const Words changes(arguments.words.begin() + 1, arguments.words.end());
+  Plan plan = make_plan(file, changes, registry);
+  warn_of_overridden(compose(file, changes));
   if (arguments.has("metric")) plan.settings.metrics = arguments.options["metric"].as<Words>();
   Tally tally;
   if (!arguments.has("plan")) {

@@ -1,6 +1,7 @@
 #include <lathe/run/stages.h>
 
 #include <lathe/base/hash.h>
+#include <lathe/base/log.h>
 
 #include <algorithm>
 #include <optional>
@@ -58,6 +59,18 @@ Config with_folders(const Config& config, const std::vector<Stage>& earlier,
   return whole;
 }
 
+// The longest beginning of the path that every stage writes.
+std::string written_by_all(const Config& stages, const std::string& path) {
+  const std::vector<std::string> parts = split_path(path);
+  for (std::size_t count = parts.size(); count > 1; --count) {
+    std::string begin;
+    for (std::size_t i = 0; i < count; ++i) begin = join_path(begin, parts[i]);
+    const auto writes = [&](const Config::Member& stage) { return stage.value.has(begin); };
+    if (std::all_of(stages.members().begin(), stages.members().end(), writes)) return begin;
+  }
+  return parts.front();
+}
+
 std::string identity_of(const std::vector<Composed>& all, const std::string& name,
                         Registry& registry) {
   std::string identities;
@@ -68,10 +81,32 @@ std::string identity_of(const std::vector<Composed>& all, const std::string& nam
 }
 }  // namespace
 
+void warn_of_overridden(const Composed& whole) {
+  const std::optional<Config> stages = whole.config.find(table);
+  if (!stages || !stages->is_table() || stages->members().empty()) return;
+  for (const KeyOrigin& key : origins(whole.config.without(table))) {
+    if (!key.origin.file.starts_with("command line")) continue;
+    const auto counts = [&](const Config::Member& stage) {
+      const auto own = changed(whole, stage.value).config.find(key.path);
+      return own && own->origin().file == key.origin.file;
+    };
+    if (std::any_of(stages->members().begin(), stages->members().end(), counts)) continue;
+    std::string instead;
+    for (const auto& [name, changes] : stages->members()) {
+      instead += cat(instead.empty() ? "" : " or ", join_path(table, name), ".", key.path, "=...");
+    }
+    log_warning(key.origin.where(), ": has no effect, since every stage sets '",
+                written_by_all(*stages, key.path), "' itself. Write ", instead);
+  }
+}
+
 Stages read_stages(const std::filesystem::path& file, const std::vector<std::string>& arguments,
                    Registry& registry, std::string name, std::filesystem::path folder) {
   if (name.empty()) name = file.stem().string();
-  return read_stages(compose(file, arguments), registry, std::move(name), std::move(folder));
+  const Composed whole = compose(file, arguments);
+  Stages stages = read_stages(whole, registry, std::move(name), std::move(folder));
+  warn_of_overridden(whole);
+  return stages;
 }
 
 Stages read_stages(const Composed& whole, Registry& registry, std::string name,

@@ -39,6 +39,10 @@ Stages read_stages(const std::filesystem::path& file, const std::vector<std::str
 Stages read_stages(const Composed& whole, Registry& registry, std::string name,
                    std::filesystem::path folder = {});
 
+// Warns of values of the command line that every stage sets anew, so that they have no effect.
+// read_stages of a file does so itself.
+void warn_of_overridden(const Composed& whole);
+
 // <folder>/stages.toml: what read_stages needs to go on with.
 inline constexpr const char* stages_file = "stages.toml";
 

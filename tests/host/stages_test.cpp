@@ -184,6 +184,29 @@ TEST_F(StagedRuns, AStageNamesTheRunOfAnother) {
       << later.error;
 }
 
+TEST_F(StagedRuns, AValueThatEveryStageSetsItselfIsWarnedOf) {
+  const auto warnings = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"show", "staged.toml"});
+    const Outcome outcome = program.run(words);
+    EXPECT_EQ(outcome.code, 0) << outcome.error;
+    return outcome.error;
+  };
+  program.write("staged.toml", std::string(staged) + "[stage.sft.evaluate]\nepisodes = 30\n");
+  const std::string said = warnings({"evaluate.episodes=10"});
+  EXPECT_NE(said.find("command line 'evaluate.episodes=10': has no effect, since every stage sets "
+                      "'evaluate.episodes' itself. Write stage.sft.evaluate.episodes=... or "
+                      "stage.rl.evaluate.episodes=..."),
+            std::string::npos)
+      << said;
+  EXPECT_EQ(warnings({"train.steps=9"}), "") << "the stage rl alone has steps of its own";
+  EXPECT_EQ(warnings({"stage.rl.evaluate.episodes=9", "seed=8"}), "");
+  for (const std::string verb : {"check", "run"}) {
+    const Outcome outcome = program.run({verb, "staged.toml", "evaluate.episodes=10", "--quiet"});
+    EXPECT_EQ(outcome.code, 0) << outcome.error;
+    EXPECT_NE(outcome.error.find("since every stage sets"), std::string::npos) << verb;
+  }
+}
+
 TEST_F(StagedRuns, FaultsNameTheirStage) {
   const Outcome unknown = program.run({"check", "staged.toml", "stage.rl.objective.klip=1"});
   EXPECT_EQ(unknown.code, 1) << unknown.error;
