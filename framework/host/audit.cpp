@@ -87,6 +87,7 @@ AuditedPairs audited(PairSet set, const Session& session, const AuditOptions& op
 
 int audit(const Arguments& arguments, Registry& registry) {
   const TrainedRequest request = trained_request(arguments);
+  arguments.demand_at_most(1);
   AuditOptions options;
   options.places = arguments.options["places"].as<std::int64_t>();
   if (options.places < 1) throw UsageError("--places: expected at least 1");

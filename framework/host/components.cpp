@@ -44,6 +44,7 @@ Json state_json(const PluginState& state) {
 }
 
 int list_plugins(const Arguments& arguments, Registry& registry) {
+  arguments.demand_at_most(0);
   if (arguments.has("probe")) registry.probe_all();
   if (arguments.has("markdown")) {
     for (const std::string& file : write_pages(arguments.text("markdown"), registry)) {
@@ -156,6 +157,7 @@ void print_description(const PluginState& state, const Description& component) {
 
 int inspect(const Arguments& arguments, Registry& registry) {
   const std::string& name = arguments.word(0, "name");
+  arguments.demand_at_most(1);
   const std::vector<PluginState> found = named(arguments, registry, name);
   if (found.empty()) {
     std::vector<std::string> all;

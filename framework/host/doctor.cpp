@@ -204,6 +204,7 @@ void print(const Json& facts) {
 
 // Done where anything can be run at all.
 int doctor(const Arguments& arguments, Registry& registry) {
+  arguments.demand_at_most(0);
   // The probes come first: they fork, and no other thread may run then.
   Json facts{{"plugins", plugin_facts(registry)}};
   facts["host"] = host_facts();

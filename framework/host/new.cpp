@@ -88,6 +88,7 @@ void warn_of_twin(const std::string& kind, const std::string& name, Registry& re
 int make(const Arguments& arguments, Registry& registry) {
   const std::string& kind = arguments.word(0, "kind");
   const std::string& name = arguments.word(1, "name");
+  arguments.demand_at_most(3);
   const std::vector<std::string> known = kinds();
   if (std::find(known.begin(), known.end(), kind) == known.end()) {
     throw UsageError(

@@ -49,6 +49,7 @@ std::vector<std::string> names_of_tests(const filesystem::path& library) {
 int test(const Arguments& arguments, Registry& registry) {
   const conform::Request request = conforming_request(arguments);
   const filesystem::path file = arguments.word(0, "file of tests");
+  arguments.demand_at_most(1);
   const filesystem::path library = file.extension() == ".so" ? file : built(file);
   std::vector<conform::Report> reports;
   for (const std::string& name : names_of_tests(library)) {

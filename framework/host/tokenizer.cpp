@@ -21,6 +21,7 @@ void declare(po::options_description& options) {
 }
 
 int encode(const Arguments& arguments) {
+  arguments.demand_at_most(3);
   const auto tokenizer = load_tokenizer(arguments.word(1, "tokenizer"));
   std::string text;
   if (arguments.words.size() > 2) {

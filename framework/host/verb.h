@@ -26,6 +26,8 @@ struct Arguments {
   bool has(const std::string& name) const { return options.count(name) != 0; }
   std::string text(const std::string& name) const { return options[name].as<std::string>(); }
   const std::string& word(std::size_t index, const char* what) const;
+  // For verbs that read so many words: a further one would be passed over silently.
+  void demand_at_most(std::size_t count) const;
   ProgressStyle progress() const;
 };
 
@@ -33,6 +35,13 @@ struct Arguments {
 struct UsageError : Error {
   using Error::Error;
 };
+
+inline void Arguments::demand_at_most(std::size_t count) const {
+  if (words.size() <= count) return;
+  throw UsageError(cat("there is no use for the word '", words[count], "'",
+                       count == 0 ? "" : cat(" behind '", words[count - 1], "'"),
+                       ": a text with spaces needs quotes, an option its --name"));
+}
 
 struct Verb {
   const char* name;

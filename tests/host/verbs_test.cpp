@@ -49,6 +49,25 @@ TEST_F(Verbs, WrongUsageIsTwo) {
   EXPECT_EQ(program.run({"--version"}).out, "lathe 0.1.0\n");
 }
 
+TEST_F(Verbs, AWordThatAVerbDoesNotReadIsWrongUsage) {
+  const std::vector<std::vector<std::string>> all = {{"tokenizer", "encode", "T", "a", "extra"},
+                                                     {"audit", "RUN", "extra"},
+                                                     {"inspect", "gpt", "extra"},
+                                                     {"doctor", "extra"},
+                                                     {"plugins", "extra"},
+                                                     {"play", "RUN", "extra"},
+                                                     {"new", "reward", "mine", "folder", "extra"},
+                                                     {"test", "mine_test.cpp", "extra"}};
+  for (const std::vector<std::string>& words : all) {
+    const Outcome outcome = program.run(words);
+    EXPECT_EQ(outcome.code, 2) << words[0] << ": " << outcome.error;
+    EXPECT_EQ(outcome.out, "") << words[0];
+    EXPECT_TRUE(holds(outcome.error, "there is no use for the word 'extra'")) << outcome.error;
+    EXPECT_TRUE(holds(outcome.error, "usage: lathe " + words[0])) << outcome.error;
+  }
+  EXPECT_FALSE(exists(program / "folder"));
+}
+
 TEST_F(Verbs, CheckTakesSeveralFilesAndGoesOnBehindAFault) {
   program.write("bad.toml", tiny + std::string("[schedule]\nwarmpu = 8\n"));
   program.write("own.toml", tiny + std::string("[plugins]\nsort = 'sort.so'\n"));
