@@ -47,9 +47,10 @@ int list_plugins(const Arguments& arguments, Registry& registry) {
   arguments.demand_at_most(0);
   if (arguments.has("probe")) registry.probe_all();
   if (arguments.has("markdown")) {
-    for (const std::string& file : write_pages(arguments.text("markdown"), registry)) {
-      std::printf("%s\n", file.c_str());
-    }
+    const std::vector<std::string> files = write_pages(arguments.text("markdown"), registry);
+    if (arguments.has("json")) std::printf("%s\n", Json(files).dump(2).c_str());
+    if (arguments.has("json")) return exit_done;
+    for (const std::string& file : files) std::printf("%s\n", file.c_str());
     return exit_done;
   }
   std::vector<PluginState> states = registry.states();

@@ -1,4 +1,5 @@
 // lathe conform: does a component keep the promises of its kind?
+#include <lathe/base/json.h>
 #include <lathe/config/nearest.h>
 #include <lathe/config/toml.h>
 #include <lathe/host/conforming.h>
@@ -63,6 +64,18 @@ void list(const std::vector<PluginState>& states) {
   }
 }
 
+void list_json(const std::vector<PluginState>& states) {
+  Json all = Json::array();
+  for (const PluginState& state : states) {
+    Json tests = Json::array();
+    for (const conform::Test& test : conform::tests_of(state.kind)) {
+      tests.push_back({{"name", test.name}, {"level", test.level}, {"meaning", test.meaning}});
+    }
+    all.push_back({{"kind", state.kind}, {"name", state.name}, {"tests", tests}});
+  }
+  std::printf("%s\n", all.dump(2).c_str());
+}
+
 // A file that the host refuses cannot be tried: that is the result.
 conform::Report refused(const PluginState& state, int level) {
   conform::Result result;
@@ -77,7 +90,7 @@ int conform_verb_run(const Arguments& arguments, Registry& registry) {
   const conform::Request request = conforming_request(arguments);
   const std::vector<PluginState> states = found(arguments, registry);
   if (arguments.has("list")) {
-    list(states);
+    arguments.has("json") ? list_json(states) : list(states);
     return exit_done;
   }
   std::vector<conform::Report> reports;

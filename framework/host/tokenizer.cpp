@@ -1,5 +1,6 @@
 // lathe tokenizer train|encode|decode: vocabularies without an experiment.
 #include <lathe/base/file.h>
+#include <lathe/base/json.h>
 #include <lathe/base/log.h>
 #include <lathe/data/text_files.h>
 #include <lathe/host/verb.h>
@@ -20,6 +21,11 @@ void declare(po::options_description& options) {
       "out", po::value<std::string>()->default_value("."), "folder for tokenizer.json");
 }
 
+// Ids may stand for bytes that are no UTF-8.
+void print_line(const Json& line) {
+  std::printf("%s\n", line.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+}
+
 int encode(const Arguments& arguments) {
   arguments.demand_at_most(3);
   const auto tokenizer = load_tokenizer(arguments.word(1, "tokenizer"));
@@ -29,7 +35,12 @@ int encode(const Arguments& arguments) {
   } else {
     text.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
   }
-  for (const std::int32_t id : tokenizer->encode(text)) std::printf("%d ", id);
+  const std::vector<std::int32_t> ids = tokenizer->encode(text);
+  if (arguments.has("json")) {
+    print_line({{"ids", ids}});
+    return exit_done;
+  }
+  for (const std::int32_t id : ids) std::printf("%d ", id);
   std::printf("\n");
   return exit_done;
 }
@@ -49,7 +60,12 @@ int decode(const Arguments& arguments) {
   for (std::size_t i = 2; i < arguments.words.size(); ++i) {
     ids.push_back(id_of(arguments.words[i], tokenizer->size()));
   }
-  std::fputs((tokenizer->decode(ids) + "\n").c_str(), stdout);
+  const std::string text = tokenizer->decode(ids);
+  if (arguments.has("json")) {
+    print_line({{"text", text}});
+  } else {
+    std::fputs((text + "\n").c_str(), stdout);
+  }
   return exit_done;
 }
 
@@ -66,7 +82,12 @@ int train(const Arguments& arguments) {
   make_folders(real_files(), folder);
   tokenizer.save(folder);
   log_info(tokenizer.size(), " entries from ", files.size(), " files");
-  std::printf("%s\n", join(folder, "tokenizer.json").c_str());
+  const std::string file = join(folder, "tokenizer.json");
+  if (arguments.has("json")) {
+    print_line({{"file", file}, {"entries", tokenizer.size()}, {"files", files.size()}});
+  } else {
+    std::printf("%s\n", file.c_str());
+  }
   return exit_done;
 }
 

@@ -1,6 +1,9 @@
 #include "program.h"
 
+#include <lathe/base/error.h>
 #include <lathe/base/json.h>
+
+#include <algorithm>
 
 namespace lathe::testing {
 namespace {
@@ -189,9 +192,40 @@ TEST_F(Verbs, ATokenizerIsTrainedAndUsed) {
   }
   EXPECT_LT(words.size(), 3 + std::string("lower low").size());  // merges were learnt
   EXPECT_EQ(program.run(words).out, "lower low\n");
+  const Json as_json =
+      Json::parse(program.run({"tokenizer", "encode", "words", "lower low", "--json"}).out);
+  EXPECT_EQ(as_json.at("ids").size(), words.size() - 3);
+  EXPECT_EQ(cat(as_json.at("ids").at(0).get<int>()), words[3]);
+  words.emplace_back("--json");
+  EXPECT_EQ(program.run(words).out, "{\"text\":\"lower low\"}\n");
   EXPECT_TRUE(holds(program.run({"tokenizer", "decode", "words", "9999"}).error,
                     "'9999' is not a token of this tokenizer: expected a number from 0 to "));
   EXPECT_TRUE(holds(program.run({"tokenizer", "encode", "nowhere", "x"}).error, "nowhere"));
+}
+
+TEST_F(Verbs, WhatIsMadeOrListedIsToldAsJson) {
+  program.write("text.txt", "low lower lowest low lower lowest\n");
+  const Json vocabulary =
+      Json::parse(program.run({"tokenizer", "train", "text.txt", "--size", "260", "--json"}).out);
+  EXPECT_EQ(vocabulary, Json({{"file", "./tokenizer.json"}, {"entries", 260}, {"files", 1}}));
+
+  const Json tests = Json::parse(program.run({"conform", "sort", "--list", "--json"}).out);
+  ASSERT_EQ(tests.size(), 1U);
+  EXPECT_EQ(tests.at(0).at("kind"), "dataset");
+  EXPECT_EQ(tests.at(0).at("name"), "sort");
+  const std::string text = program.run({"conform", "sort", "--list"}).out;
+  EXPECT_EQ(tests.at(0).at("tests").size(),
+            static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) - 1);
+  EXPECT_TRUE(holds(text, tests.at(0).at("tests").at(0).at("meaning").get<std::string>()));
+
+  program.write("sort.so", read_file(std::string(LATHE_PLUGINS) + "/sort.so"));
+  const Json sidecars = Json::parse(program.run({"sidecar", "sort.so", "--json"}).out);
+  EXPECT_EQ(sidecars, Json::array({{{"library", "sort.so"}, {"file", "sort.lathe.json"}}}));
+  EXPECT_TRUE(exists(program / "sort.lathe.json"));
+
+  const Json pages = Json::parse(program.run({"plugins", "--markdown", "pages", "--json"}).out);
+  ASSERT_FALSE(pages.empty());
+  EXPECT_TRUE(exists(program / pages.at(0).get<std::string>()));
 }
 
 TEST_F(Verbs, APluginFileMayBeNamed) {
