@@ -72,10 +72,8 @@ std::vector<std::string> prompts_of(const Arguments& arguments) {
   std::vector<std::string> prompts(arguments.words.begin() + 1, arguments.words.end());
   if (arguments.has("prompts")) {
     const std::string text = read_file(arguments.text("prompts"));
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      if (end > begin) prompts.push_back(text.substr(begin, end - begin));
-      begin = end + 1;
+    for (const std::string_view line : lines_of(text)) {
+      if (!line.empty()) prompts.emplace_back(line);
     }
   }
   if (prompts.empty()) {

@@ -35,14 +35,11 @@ struct Text {
 
 void add_lines(std::vector<Text>& texts, const std::string& file, std::string_view content) {
   std::size_t number = 0;
-  for (std::size_t begin = 0; begin < content.size();) {
-    const std::size_t end = std::min(content.find('\n', begin), content.size());
+  for (const std::string_view line : lines_of(content)) {
     ++number;
-    const std::string_view line = content.substr(begin, end - begin);
     if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
       texts.push_back({cat(file, ":", number), "", std::string(line)});
     }
-    begin = end + 1;
   }
 }
 

@@ -1,8 +1,11 @@
-// Options of the verbs that use a trained model.
+// Options of the verbs that use a trained model, and the lines of files of texts.
 #pragma once
 
 #include <lathe/host/verb.h>
 #include <lathe/run/trained.h>
+
+#include <algorithm>
+#include <string_view>
 
 namespace lathe {
 
@@ -22,6 +25,19 @@ inline TrainedRequest trained_request(const Arguments& arguments) {
   }
   if (arguments.has("backend")) request.changes.push_back("backend=" + arguments.text("backend"));
   return request;
+}
+
+// The lines of a file that ends them with "\n" or "\r\n", empty ones too.
+inline std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (end < text.size() && line.ends_with('\r')) line.remove_suffix(1);
+    lines.push_back(line);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
 }
 
 // What stands around a text.

@@ -114,6 +114,27 @@ TEST_F(Scores, AreSumsOfTheirTokens) {
   EXPECT_EQ(token.at("end"), 3);
 }
 
+TEST_F(Scores, LinesMayEndAsOnWindows) {
+  program->write("unix.txt", "1+2=03\n\n9+9=18\n");
+  program->write("windows.txt", "1+2=03\r\n\r\n9+9=18\r\n");
+  const auto score = [&](const std::string& file) {
+    const Outcome out = program->run({"score", "encoder", file, "--lines", "--json"});
+    EXPECT_EQ(out.code, 0) << out.error;
+    std::vector<Json> lines = lines_of(out.out);
+    for (Json& line : lines) line.erase("source");
+    return lines;
+  };
+  EXPECT_EQ(score("windows.txt"), score("unix.txt"));
+  program->write("prompts.txt", "2010\r\n\r\n1\r\n");
+  const Outcome out =
+      program->run({"generate", "decoder", "--prompts", "prompts.txt", "--tokens", "1", "--json"});
+  ASSERT_EQ(out.code, 0) << out.error;
+  const std::vector<Json> lines = lines_of(out.out);
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0].at("prompt"), "2010");
+  EXPECT_EQ(lines[1].at("prompt"), "1");
+}
+
 TEST_F(Scores, OfACheckpointAreThoseOfItsRun) {
   const auto score = [&](const std::vector<std::string>& of) {
     std::vector<std::string> words = {"score", "--text", "4+4=08", "--json"};
