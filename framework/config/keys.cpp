@@ -119,6 +119,12 @@ bool fits(const Config& value, OptionType type) {
   return true;
 }
 
+// Numbers that are infinite or none come from a slip, but where the default is such a one.
+bool finite(const Config& value) {
+  if (value.is_list()) return std::all_of(value.items().begin(), value.items().end(), finite);
+  return value.type() != Config::Type::number || std::isfinite(value.as<double>());
+}
+
 // The value in the type of its option, so that 1 and 1.0 are the same number, and a float has the
 // digits that it can hold.
 Config normalised(const Config& value, OptionType type) {
@@ -202,6 +208,9 @@ std::string fault_of(const Config& value, const Option& option, std::string_view
     const bool integer = option.type == OptionType::int32;
     return cat(found(), " is ", value.to_text(), ", too large for ",
                integer ? "an integer of 32 bits." : "a float of 32 bits.");
+  }
+  if (option.type != OptionType::table && !finite(value) && finite(option.fallback)) {
+    return cat(found(), " is ", value.to_text(), ", expected a finite number.");
   }
   for (const Check& check : option.checks) {
     if (holds(check, value)) continue;

@@ -107,6 +107,9 @@ TEST(Keys, WrongValuesNamePlaceExpectedAndFound) {
             "exp.toml:1:1: 'budget' is 3000000000, too large for an integer of 32 bits.");
   EXPECT_EQ(error_of("price = 1e39"),
             "exp.toml:1:1: 'price' is 1e+39, too large for a float of 32 bits.");
+  EXPECT_EQ(error_of("price = inf"), "exp.toml:1:1: 'price' is inf, expected a finite number.");
+  EXPECT_EQ(error_of("rates = [1, inf]"),
+            "exp.toml:1:1: 'rates' is [1, inf], expected a finite number.");
   EXPECT_EQ(error_of("steps = 1000000000000"), "");
   EXPECT_EQ(error_of("rates = [0]\nclip = 0.999"), "");
 }
