@@ -198,13 +198,21 @@ void refuse(const Arguments& arguments, std::initializer_list<const char*> names
   }
 }
 
+void demand_at_least(const char* name, std::int64_t value, std::int64_t least) {
+  if (value >= least) return;
+  throw UsageError(cat("--", name, " is ", value, ", allowed: at least ", least));
+}
+
 int generate(const Arguments& arguments, Registry& registry) {
+  const int samples = arguments.options["samples"].as<int>();
+  const std::int64_t seed = arguments.options["seed"].as<std::int64_t>();
+  demand_at_least("samples", samples, 1);
+  demand_at_least("seed", seed, 0);
   const Trained trained(trained_request(arguments), registry);
-  const Request request{
-      .prompts = repeated(prompts_of(arguments), arguments.options["samples"].as<int>()),
-      .seed = static_cast<std::uint64_t>(arguments.options["seed"].as<std::int64_t>()),
-      .json = arguments.has("json"),
-      .probabilities = arguments.has("log-probabilities")};
+  const Request request{.prompts = repeated(prompts_of(arguments), samples),
+                        .seed = static_cast<std::uint64_t>(seed),
+                        .json = arguments.has("json"),
+                        .probabilities = arguments.has("log-probabilities")};
   if (trained.session.model->causal()) {
     refuse(arguments, {"order", "rounds"}, "sees both sides and fills in gaps; this one goes on");
     go_on(request, options_of(arguments, 128), trained.session);

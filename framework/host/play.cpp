@@ -74,6 +74,8 @@ void play_text(const FeedContext& context, const ActingRule& rule, const Argumen
 int play(const Arguments& arguments, Registry& registry) {
   const std::filesystem::path folder = arguments.word(0, "run folder");
   arguments.demand_at_most(1);
+  const std::int64_t episode = arguments.options["episode"].as<std::int64_t>();
+  if (episode < 0) throw UsageError(cat("--episode is ", episode, ", allowed: at least 0"));
   if (!std::filesystem::exists(folder / "resolved.toml")) {
     fail(folder.string(), ": is not a run (it has no resolved.toml)");
   }

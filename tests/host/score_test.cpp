@@ -114,6 +114,21 @@ TEST_F(Scores, AreSumsOfTheirTokens) {
   EXPECT_EQ(token.at("end"), 3);
 }
 
+TEST(GenerateUsage, NumbersOutOfRangeAreRefused) {
+  Program program;
+  const std::vector<std::vector<std::string>> all = {
+      {"generate", "run", "x", "--samples=0"},
+      {"generate", "run", "x", "--samples=-1"},
+      {"generate", "run", "x", "--seed=-1"},
+      {"play", "run", "--episode=-1"},
+  };
+  for (const std::vector<std::string>& words : all) {
+    const Outcome outcome = program.run(words);
+    EXPECT_EQ(outcome.code, 2) << outcome.error;
+    EXPECT_TRUE(holds(outcome.error, ", allowed: at least ")) << outcome.error;
+  }
+}
+
 TEST_F(Scores, LinesMayEndAsOnWindows) {
   program->write("unix.txt", "1+2=03\n\n9+9=18\n");
   program->write("windows.txt", "1+2=03\r\n\r\n9+9=18\r\n");
