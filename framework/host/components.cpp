@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 namespace lathe {
 
@@ -43,6 +44,16 @@ Json state_json(const PluginState& state) {
           {"shadowed_by", state.shadowed_by.string()}};
 }
 
+void demand_kind(const std::string& kind, const std::vector<PluginState>& states) {
+  std::set<std::string> known;
+  for (const PluginState& state : states) known.insert(state.kind);
+  if (known.contains(kind)) return;
+  std::string listed;
+  for (const std::string& one : known) listed += (listed.empty() ? "" : ", ") + one;
+  throw UsageError(cat("there is no component of the kind '", kind, "'.",
+                       suggestion(kind, {known.begin(), known.end()}), " Kinds: ", listed));
+}
+
 int list_plugins(const Arguments& arguments, Registry& registry) {
   arguments.demand_at_most(0);
   if (arguments.has("probe")) registry.probe_all();
@@ -55,6 +66,7 @@ int list_plugins(const Arguments& arguments, Registry& registry) {
   }
   std::vector<PluginState> states = registry.states();
   if (arguments.has("kind")) {
+    demand_kind(arguments.text("kind"), states);
     std::erase_if(states, [&](const PluginState& s) { return s.kind != arguments.text("kind"); });
   }
   std::stable_sort(states.begin(), states.end(), [](const PluginState& a, const PluginState& b) {

@@ -170,6 +170,11 @@ TEST_F(Verbs, PluginsAndInspect) {
   EXPECT_TRUE(holds(manual, "no input is ever in both splits.\n")) << manual;
   EXPECT_FALSE(holds(manual, "#include"));
   EXPECT_TRUE(holds(sort.out, manual));
+  const Outcome kind = program.run({"plugins", "--kind", "modle"});
+  EXPECT_EQ(kind.code, 2);
+  EXPECT_EQ(kind.out, "");
+  EXPECT_TRUE(holds(kind.error, "no component of the kind 'modle'. Did you mean 'model'? Kinds: "))
+      << kind.error;
   const Outcome wrong = program.run({"inspect", "srot"});
   EXPECT_EQ(wrong.code, 1);
   EXPECT_TRUE(holds(wrong.error, "there is no component 'srot'. Did you mean 'sort'?"))
