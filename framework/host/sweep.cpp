@@ -8,6 +8,7 @@
 #include <lathe/host/verb.h>
 #include <lathe/study/sweep.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace lathe {
@@ -102,6 +103,16 @@ void warn_of_stale(const Report& report) {
               ". --again does them anew");
 }
 
+// Whether all cells are finished and none has some metric: its name must be wrong.
+bool lacks_metric(const Report& report) {
+  const auto has = [&](const std::string& metric) {
+    return std::any_of(report.rows.begin(), report.rows.end(), [&](const Report::Row& row) {
+      return !row.state.done() || row.values.contains(metric);
+    });
+  };
+  return !std::all_of(report.metrics.begin(), report.metrics.end(), has);
+}
+
 int sweep(const Arguments& arguments, Registry& registry) {
   const std::string& file = arguments.word(0, "experiment file");
   const Words changes(arguments.words.begin() + 1, arguments.words.end());
@@ -123,7 +134,7 @@ int sweep(const Arguments& arguments, Registry& registry) {
   warn_of_stale(report);
   std::printf("%s", arguments.has("json") ? (report.to_json(plan) + "\n").c_str()
                                           : report.to_text().c_str());
-  if (tally.failed > 0) return exit_failed;
+  if (tally.failed > 0 || lacks_metric(report)) return exit_failed;
   return tally.interrupted > 0 ? exit_interrupted : exit_done;
 }
 }  // namespace

@@ -89,6 +89,7 @@ TEST_F(Sweep, TwoAxesAndTwoSeedsAreEightRunsAndFourRowsOfStatistics) {
   EXPECT_TRUE(holds(alone.error, "this run is finished already")) << alone.error;
 
   const Outcome text = sweep({"--plan", "--metric", "eval/los"});
+  EXPECT_EQ(text.code, 1);
   EXPECT_TRUE(holds(text.error, "has no metric 'eval/los'. Did you mean 'eval/loss'?"))
       << text.error;
   EXPECT_TRUE(holds(text.out, "optimizer.rate=0.001 model.width=16     4   done     6"))
