@@ -33,6 +33,15 @@ void declare(po::options_description& options) {
   declare_trained(options);
 }
 
+// Before the scoring, which may take hours.
+void demand_folder(const Arguments& arguments, const char* name) {
+  if (!arguments.has(name)) return;
+  const std::string folder = folder_of(arguments.text(name));
+  if (std::filesystem::is_directory(folder)) return;
+  fail("--", name, " ", arguments.text(name), ": there is no folder ", folder,
+       ". Make it, or name another file");
+}
+
 std::vector<PairSet> pairs_of(const Arguments& arguments) {
   std::vector<std::string> names = {"crows_pairs", "winobias"};
   if (arguments.has("pairs")) names = arguments.options["pairs"].as<std::vector<std::string>>();
@@ -91,6 +100,8 @@ int audit(const Arguments& arguments, Registry& registry) {
   AuditOptions options;
   options.places = arguments.options["places"].as<std::int64_t>();
   if (options.places < 1) throw UsageError("--places: expected at least 1");
+  demand_folder(arguments, "markdown");
+  demand_folder(arguments, "scores");
   std::vector<PairSet> sets = pairs_of(arguments);
   const Trained trained(request, registry);
   options.frame = frame_of(arguments, trained);

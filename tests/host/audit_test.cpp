@@ -1,6 +1,7 @@
 // lathe audit, on a model of a second: its report, its files and its errors.
 #include "program.h"
 
+#include <lathe/base/error.h>
 #include <lathe/base/json.h>
 
 #include <cmath>
@@ -133,6 +134,10 @@ TEST_F(AuditVerb, NamesWhatIsWrong) {
                     "--frame all: auto, none, begin, end and both are known"));
   EXPECT_TRUE(holds(error({run, "--places", "0"}, 2), "--places: expected at least 1"));
   EXPECT_TRUE(holds(error({run, "--pairs", "my.jsonl"}, 1), "there are no pairs 'my.jsonl'"));
+  for (const char* const option : {"--markdown", "--scores"}) {  // before the pairs are read
+    EXPECT_TRUE(holds(error({run, "--pairs", "my.jsonl", option, "nope/x"}, 1),
+                      cat(option, " nope/x: there is no folder nope. Make it")));
+  }
   program.write("bad.jsonl", "{\"more\":\"a\"}\n");
   EXPECT_TRUE(
       holds(error({run, "--pairs", "bad.jsonl"}, 1), "bad.jsonl:1: the key 'less' is missing"));
