@@ -78,6 +78,13 @@ TEST_F(StagedRuns, EachBeginsWithTheWeightsOfTheOneBefore) {
   EXPECT_EQ(rows.at(0).step, 2);
   EXPECT_NE(value(rows.size() - 2, "train/policy/approxkl_avg"), 0);
 
+  const Outcome all = program.run({"generate", folder, "1+2="});
+  EXPECT_EQ(all.code, 1);
+  EXPECT_NE(
+      all.error.find("each a run of its own. Name one: " + folder + "/sft, " + folder + "/rl"),
+      std::string::npos)
+      << all.error;
+
   // Done already: nothing is trained again.
   const std::string before = text(folder + "/rl/metrics.jsonl");
   EXPECT_EQ(program.run({"run", "staged.toml", "--quiet"}).code, 0);
