@@ -6,8 +6,10 @@
 #include <lathe/run/manifest.h>
 #include <lathe/run/pins.h>
 #include <lathe/run/run.h>
+#include <lathe/run/run_folder.h>
 #include <lathe/run/stages.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -62,10 +64,29 @@ void demand_same(const Experiment& experiment, const std::filesystem::path& fold
        "'). Choose another --folder, or --again to replace it");
 }
 
+// A folder of stages holds their file, and one of them unless it was killed at once.
+void demand_stages_folder(const Stages& stages, const std::filesystem::path& folder) {
+  if (exists(folder.string())) {
+    const std::vector<std::string> names = list_folder(real_files(), folder.string());
+    const bool alone = std::ranges::all_of(
+        names, [](const std::string& name) { return name.starts_with(stages_file); });
+    const bool begun = exists((folder / stages_file).string()) &&
+                       std::ranges::any_of(stages.all, [&](const Stage& stage) {
+                         return exists((folder / stage.name).string());
+                       });
+    if (!alone && !begun) {
+      fail(folder.string(), ": holds no run of these stages, and is not empty (it holds '",
+           names.front(), "'); choose another folder, or an empty one");
+    }
+  }
+  for (const Stage& stage : stages.all) demand_run_folder(folder / stage.name);
+}
+
 // One stage after the other; those that are done already are passed over.
 int run_stages(const Stages& stages, const std::filesystem::path& folder, RunRequest request,
                const Arguments& arguments, Registry& registry) {
   if (!stages.all.front().name.empty()) {
+    demand_stages_folder(stages, folder);
     make_folders(real_files(), folder.string());
     write_durably((folder / stages_file).string(), stages.config.to_toml());
   }

@@ -17,9 +17,14 @@
 
 namespace lathe {
 
+// An Error, before anything is written, unless a run may live there: the folder is absent or
+// empty, or it holds a run, be it one that was killed before it had written its manifest.
+void demand_run_folder(const std::filesystem::path& path);
+
 class RunFolder {
  public:
-  // Makes the folder and locks it; an Error when another process works in it.
+  // Makes the folder and locks it; an Error when another process works in it, or when it is full of
+  // what no run has written.
   RunFolder(const std::filesystem::path& path, int keep_checkpoints);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
@@ -27,7 +32,8 @@ class RunFolder {
 
   // Opens metrics and events; with a step, what later steps wrote is dropped.
   void open(std::optional<std::int64_t> keep_through);
-  // Everything but the lock and the log goes, for a run that is done anew.
+  // What a run writes goes, but for the lock and the log, so that it can be done anew. Files of
+  // other names stay.
   void clear();
 
   void metrics(std::int64_t step, std::span<const MetricValue> values);

@@ -1,6 +1,7 @@
 // Runs that are stopped, killed and started twice.
 #include "program.h"
 
+#include <lathe/base/error.h>
 #include <lathe/base/json.h>
 #include <lathe/io/metrics_file.h>
 
@@ -145,6 +146,78 @@ TEST_F(Runs, AFolderKeepsOneConfiguration) {
   EXPECT_EQ(other.code, 1);
   EXPECT_TRUE(holds(other.error, "mine: holds a run of another configuration ('tiny')"))
       << other.error;
+}
+
+// What a run has not written is none of its business, even when it is told to begin anew.
+TEST_F(Runs, AFolderOfOtherFilesIsRefused) {
+  program.write("mine/notes.txt", "dear diary");
+  program.write("mine/log.txt", "of another program");
+  program.write("page/manifest.json", R"({"name": "an extension"})");
+  program.write("locked/lock", "");
+  program.write("locked/checkpoints/model.bin", "weights");
+  ASSERT_EQ(program.run({"run", "tiny.toml", "--folder", "runs/one", "-q", "train.steps=1"}).code,
+            0);
+  for (const char* folder : {".", "mine", "page", "locked", "runs"}) {
+    const auto before = list_folder(real_files(), program / folder);
+    for (const bool again : {false, true}) {
+      std::vector<std::string> all = {"run", "tiny.toml", "--folder", folder, "-q"};
+      if (again) all.push_back("--again");
+      const Outcome outcome = program.run(all);
+      EXPECT_EQ(outcome.code, 1) << folder;
+      if (!again && folder == std::string("page")) continue;  // read as a run's, in vain
+      EXPECT_TRUE(holds(outcome.error, cat("error: ", folder, ": is no run, and not empty")))
+          << outcome.error;
+      EXPECT_TRUE(holds(outcome.error, "choose another folder, or an empty one"));
+    }
+    auto after = list_folder(real_files(), program / folder);
+    std::erase_if(after, [](const std::string& name) {  // of this test
+      return name.starts_with("out.") || name.starts_with("error.");
+    });
+    EXPECT_TRUE(std::ranges::includes(before, after)) << folder;
+    for (const char* name : {"lock", "status", "checkpoints"}) {
+      EXPECT_EQ(exists(program / cat(folder, "/", name)),
+                std::ranges::find(before, name) != before.end())
+          << folder << " " << name;
+    }
+  }
+  EXPECT_EQ(read_file(program / "mine/notes.txt"), "dear diary");
+  EXPECT_EQ(read_file(program / "mine/log.txt"), "of another program");
+  EXPECT_EQ(read_file(program / "locked/checkpoints/model.bin"), "weights");
+  EXPECT_TRUE(exists(program / "runs/one/manifest.json"));
+}
+
+TEST_F(Runs, NotesInTheFolderOfARunOutliveIt) {
+  const std::vector<std::string> all = {"run", "tiny.toml", "--folder",
+                                        "one", "-q",        "train.steps=2"};
+  ASSERT_EQ(program.run(all).code, 0);
+  program.write("one/notes.txt", "a good one");
+  std::vector<std::string> again = all;
+  again.push_back("--again");
+  ASSERT_EQ(program.run(again).code, 0);
+  EXPECT_EQ(read_file(program / "one/notes.txt"), "a good one");
+  EXPECT_EQ(metrics("one").size(), 2U);  // of training and of the evaluation
+}
+
+// Whatever a kill has left: before the manifest, or in the middle of clearing.
+TEST_F(Runs, ARunThatWasKilledEarlyBegins) {
+  for (const std::vector<std::string>& left :
+       {std::vector<std::string>{},
+        {"lock"},
+        {"lock", "log.txt", "resolved.toml.tmp.12.0"},
+        {"lock", "log.txt", "tokenizer.json", "tokenizer_config.json", "resolved.toml", "status"},
+        {"lock", "metrics.jsonl", "samples.jsonl"}}) {
+    remove_all(real_files(), program / "early");
+    make_folders(real_files(), program / "early/checkpoints");
+    for (const std::string& name : left) program.write("early/" + name, "");
+    if (left.empty()) remove_all(real_files(), program / "early/checkpoints");
+    if (exists(program / "early/status")) {
+      program.write("early/status", R"({"state": "failed", "step": -1})");
+    }
+    const Outcome outcome =
+        program.run({"run", "tiny.toml", "--folder", "early", "-q", "train.steps=2"});
+    EXPECT_EQ(outcome.code, 0) << left.size() << " " << outcome.error;
+    EXPECT_EQ(metrics("early").size(), 2U);  // of training and of the evaluation
+  }
 }
 
 TEST_F(Runs, DamagedCheckpointsAreLeftLoudly) {

@@ -121,6 +121,28 @@ TEST_F(StagedRuns, AStoppedStageGoesOn) {
   EXPECT_TRUE(same("broken/rl/samples.jsonl", "straight/rl/samples.jsonl"));
 }
 
+TEST_F(StagedRuns, AFolderOfOtherFilesIsRefused) {
+  program.write("mine/notes.txt", "dear diary");
+  program.write("half/stages.toml", "of another kind");
+  program.write("half/rl/notes.txt", "dear diary");
+  for (const char* again : {"--quiet", "--again"}) {
+    const Outcome mine = program.run({"run", "staged.toml", "--folder", "mine", again});
+    EXPECT_EQ(mine.code, 1);
+    EXPECT_NE(mine.error.find("mine: holds no run of these stages, and is not empty (it holds "
+                              "'notes.txt'); choose another folder"),
+              std::string::npos)
+        << mine.error;
+    const Outcome half = program.run({"run", "staged.toml", "--folder", "half", again});
+    EXPECT_EQ(half.code, 1);
+    EXPECT_NE(half.error.find("half/rl: is no run, and not empty"), std::string::npos)
+        << half.error;
+  }
+  EXPECT_EQ(list_folder(real_files(), program / "mine"), std::vector<std::string>{"notes.txt"});
+  EXPECT_EQ(text("half/stages.toml"), "of another kind");
+  EXPECT_EQ(text("half/rl/notes.txt"), "dear diary");
+  EXPECT_FALSE(exists(program / "half/sft"));
+}
+
 TEST_F(StagedRuns, AVariantChangesOneStage) {
   const Outcome shown = program.run({"show", "staged.toml", "@grpo", "stage.rl.train.steps=5"});
   ASSERT_EQ(shown.code, 0) << shown.error;
