@@ -47,6 +47,8 @@ class Running {
     return control_ ? static_cast<double>(trainer_.actions_taken()) : trainer_.state.tokens;
   }
   void evaluate();
+  void evaluate_and_sample(bool sampling, bool evaluating);
+  void catch_up();
   void save();
   void sample();
   void show_written();
@@ -73,7 +75,6 @@ class Running {
   std::vector<GapText> gaps_;                       // of those of a model that sees both sides
   std::vector<Written> written_;                    // in the newest collection
   std::int64_t saved_ = -1;
-  std::int64_t sampled_ = -1;
   bool control_;  // a policy acts, and not by writing: what it does is counted in actions
   double report_time_ = 0;
   double report_work_ = 0;        // tokens or actions
@@ -91,6 +92,9 @@ void Running::begin() {
   for (const std::string& prompt : sample_.prompts) {
     if (session_.model->causal()) {
       prompts_.push_back(session_.tokenizer->encode(prompt));
+      if (!prompts_.back().empty()) continue;
+      fail(experiment_.config().at("sample.prompts").where(), ": sample.prompts: prompt ",
+           prompts_.size(), " (\"", prompt, "\") has no tokens; begin with at least one character");
     } else {
       gaps_.push_back(read_gaps(prompt, sample_.tokens, frame_of(experiment_, *session_.tokenizer),
                                 *session_.tokenizer));
@@ -98,8 +102,7 @@ void Running::begin() {
   }
   if (found_) {
     load_state(found_.path, trainer_, session_);
-    // What was due at this step had been written before the checkpoint was.
-    saved_ = sampled_ = trainer_.state.step;
+    saved_ = trainer_.state.step;
     if (trainer_.state.best_step == saved_) folder_.checkpoints().mark_best(saved_);
     note_restart(manifest, trainer_.state.step, experiment_, session_, registry_);
     log_info("going on from ", found_.path, " at step ", trainer_.state.step);
@@ -136,12 +139,12 @@ RunResult Running::train() {
   report_time_ = steady_seconds();
   report_work_ = work_done();
   result_.end = RunResult::End::finished;
+  if (found_) catch_up();
   while (trainer_.state.step < settings.steps && !trainer_.out_of_patience()) {
     StepReport step = trainer_.step();
     report(step, progress);
     written_ = std::move(step.written);
-    if (due(sample_.every)) sample();
-    if (session_.validation && due(session_.evaluate.every)) evaluate();
+    evaluate_and_sample(due(sample_.every), due(session_.evaluate.every));
     if (due(checkpoint_.every)) save();
     if (trainer_.out_of_patience()) {
       result_.end = RunResult::End::early_stop;
@@ -155,8 +158,7 @@ RunResult Running::train() {
     }
   }
   if (result_.end != RunResult::End::interrupted) {
-    sample();
-    if (session_.validation) evaluate();
+    evaluate_and_sample(true, true);
   }
   save();
   progress.finish();
@@ -198,6 +200,45 @@ void Running::report(const StepReport& step, Progress& progress) {
   report_work_ = work;
 }
 
+// What has been learnt is saved before an error goes up, as it was before the evaluation or sample
+// that failed: a run that goes on from there makes up for it.
+void Running::evaluate_and_sample(bool sampling, bool evaluating) {
+  try {
+    if (sampling) sample();
+    const TrainState before = trainer_.state;
+    try {
+      if (evaluating && session_.validation) evaluate();
+    } catch (...) {
+      trainer_.state = before;
+      throw;
+    }
+  } catch (const Diverged&) {
+    throw;
+  } catch (...) {
+    if (saved_ == trainer_.state.step) throw;
+    try {
+      save();
+      log_info("saved at step ", saved_,
+               ", since what follows has failed; once its cause is gone, ", "lathe resume ",
+               folder_.path().string(), " goes on");
+    } catch (const std::exception& error) {  // the first one tells more
+      log_warning("step ", trainer_.state.step, " is not saved: ", error.what());
+    }
+    throw;
+  }
+}
+
+// What was due at a checkpoint had been written before it was, unless it failed.
+void Running::catch_up() {
+  const TrainState before = trainer_.state;
+  evaluate_and_sample(due(sample_.every), due(session_.evaluate.every));
+  if (before.sampled == trainer_.state.sampled && before.evaluated == trainer_.state.evaluated) {
+    return;
+  }
+  saved_ = -1;  // so that it is not done once more
+  save();
+}
+
 void Running::evaluate() {
   if (trainer_.state.evaluated == trainer_.state.step) return;
   trainer_.state.evaluated = trainer_.state.step;
@@ -228,11 +269,12 @@ void Running::save() {
 }
 
 void Running::sample() {
-  if (sampled_ == trainer_.state.step) return;
-  sampled_ = trainer_.state.step;
+  if (trainer_.state.sampled == trainer_.state.step) return;
   const double begun = steady_seconds();
   show_written();
+  written_.clear();
   if (!sample_.prompts.empty()) write_to_prompts();
+  trainer_.state.sampled = trainer_.state.step;
   report_time_ += steady_seconds() - begun;
 }
 

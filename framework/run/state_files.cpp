@@ -127,8 +127,9 @@ void StateFiles::add_components(Trainer& trainer, const Session& session) {
 StateFiles::StateFiles(Trainer& trainer, const Session& session) {
   const Parameters& parameters = session.parameters;
   if (!std::isfinite(parameters.backend()->sum_of_squares(parameters.master().view()))) {
-    fail("step ", trainer.state.step, ": a weight is not finite; nothing was saved. Lower ",
-         "optimizer.rate, set train.clip, or go on from the last checkpoint with other data");
+    throw Diverged(cat("step ", trainer.state.step, ": a weight is not finite; nothing was saved. ",
+                       "Lower optimizer.rate, set train.clip, or go on from the last checkpoint ",
+                       "with other data"));
   }
   add("weights.safetensors", {{"", parameters.master()}}, parameters);
   if (trainer.average) add("average.safetensors", {{"", trainer.average}}, parameters);
@@ -141,7 +142,8 @@ StateFiles::StateFiles(Trainer& trainer, const Session& session) {
       {"step", state.step},           {"updates", state.updates},
       {"tokens", state.tokens},       {"best", state.best},
       {"best_step", state.best_step}, {"evaluations_since_best", state.evaluations_since_best},
-      {"evaluated", state.evaluated}};
+      {"evaluated", state.evaluated}, {"sampled", state.sampled},
+      {"end", session.train.steps}};
   add_components(trainer, session);
   files_.push_back(CheckpointFile::text("state.json", json.dump(2) + "\n"));
 }
@@ -189,7 +191,9 @@ void load_state(const std::string& folder, Trainer& trainer, Session& session) {
         .best = json.at("best").get<double>(),
         .best_step = json.at("best_step").get<std::int64_t>(),
         .evaluations_since_best = json.at("evaluations_since_best").get<std::int64_t>(),
-        .evaluated = json.at("evaluated").get<std::int64_t>()};
+        .evaluated = json.at("evaluated").get<std::int64_t>(),
+        .sampled = json.value("sampled", json.at("step").get<std::int64_t>()),
+        .end = json.value("end", std::int64_t{-1})};
   } catch (const nlohmann::json::exception& error) {
     fail(path, ": is not the state of a run (", error.what(), ")");
   }

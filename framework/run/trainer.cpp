@@ -134,9 +134,9 @@ Evaluation Trainer::evaluate() {
   Evaluation evaluation;
   for (const Metric& metric : metrics) {
     if (!std::isfinite(metric.sum)) {
-      fail("step ", state.step, ": the ", metric.name, " of the evaluation is ", metric.sum,
-           "; nothing was saved. Lower optimizer.rate, set train.clip, or go on from the last ",
-           "checkpoint with other data");
+      throw Diverged(cat("step ", state.step, ": the ", metric.name, " of the evaluation is ",
+                         metric.sum, "; nothing was saved. Lower optimizer.rate, set train.clip, ",
+                         "or go on from the last checkpoint with other data"));
     }
     if (metric.weight > 0) evaluation.values.emplace_back(metric.name, metric.sum / metric.weight);
   }

@@ -1,6 +1,7 @@
 // One optimizer step after the other: the middle of every run, without files and messages.
 #pragma once
 
+#include <lathe/base/error.h>
 #include <lathe/run/session.h>
 #include <lathe/run/workers.h>
 #include <lathe/tensor/arena.h>
@@ -27,6 +28,11 @@ struct Evaluation {
   double value(const std::string& name) const;  // Error with the names there are
 };
 
+// The weights have gone astray: a checkpoint of them would only be in the way of a better one.
+struct Diverged : Error {
+  using Error::Error;
+};
+
 // All that decides how a run goes on. Feeds and random streams are functions of the step.
 struct TrainState {
   std::int64_t step = 0;     // steps done
@@ -36,6 +42,8 @@ struct TrainState {
   std::int64_t best_step = -1;
   std::int64_t evaluations_since_best = 0;
   std::int64_t evaluated = -1;  // step of the last evaluation
+  std::int64_t sampled = -1;    // step of the last sample
+  std::int64_t end = -1;        // train.steps when it was saved; -1: not noted
 };
 
 class Trainer {

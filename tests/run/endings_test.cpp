@@ -32,8 +32,24 @@ class Endings : public ::testing::Test {
   Checkpoints checkpoints() const {
     return Checkpoints(real_files(), tiny_ / "run/checkpoints", 100);
   }
-  std::vector<MetricsRow> metrics() const {
-    return read_metrics(real_files(), tiny_ / "run/metrics.jsonl");
+  std::vector<MetricsRow> metrics(const std::string& name = "run") const {
+    return read_metrics(real_files(), tiny_ / (name + "/metrics.jsonl"));
+  }
+  // All but speed of a run that ended at this step.
+  std::string remains_of(const std::string& name, std::int64_t step) const {
+    std::string all;
+    for (MetricsRow& row : metrics(name)) {
+      std::erase_if(row.values,
+                    [](const auto& value) { return value.first.starts_with("speed/"); });
+      all += metrics_line(row.step, row.values) + "\n";
+    }
+    const Checkpoints kept(real_files(), tiny_ / (name + "/checkpoints"), 100);
+    all += cat("best ", kept.best().value_or(-1), "\n");
+    for (const auto& file : verify_checkpoint(real_files(), kept.path_of(step)).files) {
+      all += cat(file.name, " ", file.sha256, "\n");
+    }
+    const std::string samples = tiny_ / (name + "/samples.jsonl");
+    return exists(samples) ? all + read_file(samples) : all;
   }
 
   Tiny tiny_;
@@ -114,6 +130,34 @@ TEST_F(Endings, NothingIsSavedOfWeightsThatAreNotFinite) {
     EXPECT_NE(message.find("nothing was saved"), std::string::npos) << message;
     EXPECT_TRUE(checkpoints().steps().empty());
   }
+}
+
+// Whether at the end or on the way: nothing is lost but the evaluation, which is made up for.
+TEST_F(Endings, AnEvaluationThatFailsLosesNoTraining) {
+  for (const int every : {0, 3}) {
+    std::vector<std::string> words = {"train.steps=8", "sample.prompts=[\"1+2=\"]",
+                                      cat("evaluate.every=", every)};
+    run_with(words, cat("straight", every));
+    words.push_back("evaluate.best=accuracy");
+    const std::string name = cat("mistaken", every);
+    const std::string message = error_of([&] { run_with(words, name); });
+    EXPECT_EQ(message, "the evaluation has no metric 'accuracy' (evaluate.best). Valid: loss");
+    const Checkpoints kept(real_files(), tiny_ / (name + "/checkpoints"), 100);
+    EXPECT_EQ(kept.steps(), Steps{every == 0 ? 8 : 3});
+    words.back() = "evaluate.best=loss";
+    EXPECT_EQ(run_with(words, name).end, RunResult::End::finished);
+    EXPECT_EQ(remains_of(name, 8), remains_of(cat("straight", every), 8));
+  }
+}
+
+TEST_F(Endings, AnEmptyPromptIsFoundBeforeTheFirstStep) {
+  const std::string message = error_of([&] {
+    run_with({"train.steps=3", "sample.prompts=[\"1+2=\", \"\"]"});
+  });
+  EXPECT_NE(message.find("sample.prompts: prompt 2 (\"\") has no tokens"), std::string::npos)
+      << message;
+  EXPECT_TRUE(checkpoints().steps().empty());
+  EXPECT_FALSE(exists(tiny_ / "run/metrics.jsonl"));
 }
 
 }  // namespace
