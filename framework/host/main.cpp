@@ -1,13 +1,19 @@
 // lathe VERB ...: data on standard output, messages and progress on standard error.
+#include <lathe/base/file.h>
 #include <lathe/base/log.h>
 #include <lathe/conform/plugin_tests.h>
 #include <lathe/host/verb.h>
 #include <lathe/learn/components.h>
 #include <lathe/study/launcher.h>
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <sstream>
 
 namespace lathe {
@@ -120,6 +126,21 @@ int dispatch(const std::vector<std::string>& all) {
     return exit_failed;
   }
 }
+// What a verb has printed may still be on its way, and the disk behind it full. A reader that has
+// gone away (`| head`) has seen what it wanted.
+int delivered(int code) {
+  errno = 0;
+  std::cout.flush();  // of both buffers, unless somebody has parted them
+  const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0 || !std::cout;
+  const int number = errno;
+  pollfd out{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  if (!failed || number == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0)) {
+    return code;
+  }
+  log_error("cannot write standard output", number == 0 ? "" : ": " + reason(number),
+            "; what is there is not whole");
+  return code == exit_done ? exit_failed : code;
+}
 }  // namespace
 
 const std::string& Arguments::word(std::size_t index, const char* what) const {
@@ -135,5 +156,5 @@ ProgressStyle Arguments::progress() const {
 }  // namespace lathe
 
 int main(int count, char** words) {
-  return lathe::dispatch(std::vector<std::string>(words, words + count));
+  return lathe::delivered(lathe::dispatch(std::vector<std::string>(words, words + count)));
 }

@@ -30,6 +30,33 @@ TEST_F(Verbs, EachHasHelpOnStandardOutput) {
   }
 }
 
+TEST_F(Verbs, AFullDiskOnStandardOutputIsAFailure) {
+  const auto full = [] { dup2(open("/dev/full", O_WRONLY), 1); };
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"--version"}, {"plugins"}, {"plugins", "--json"}, {"show", "tiny.toml"}}) {
+    const Outcome outcome = program.run(words, full);
+    EXPECT_EQ(outcome.code, 1) << words[0];
+    EXPECT_TRUE(holds(outcome.error, "error: cannot write standard output")) << outcome.error;
+  }
+  EXPECT_EQ(program.run({"trian"}, full).code, 2);
+}
+
+// As in `lathe show FILE | head -1`, whether or not the signal is heeded.
+TEST_F(Verbs, AReaderThatHasGoneAwayIsNone) {
+  for (const bool heeded : {true, false}) {
+    const Outcome outcome = program.run({"show", "tiny.toml"}, [&] {
+      int ends[2];
+      if (pipe(ends) != 0) _exit(124);
+      dup2(ends[1], 1);
+      close(ends[0]);
+      close(ends[1]);
+      signal(SIGPIPE, heeded ? SIG_DFL : SIG_IGN);
+    });
+    EXPECT_EQ(outcome.code, heeded ? 128 + SIGPIPE : 0);
+    EXPECT_EQ(outcome.error, "");
+  }
+}
+
 TEST_F(Verbs, WrongUsageIsTwo) {
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{{},
