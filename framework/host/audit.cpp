@@ -3,6 +3,7 @@
 #include <lathe/base/file.h>
 #include <lathe/base/hash.h>
 #include <lathe/base/log.h>
+#include <lathe/base/output_file.h>
 #include <lathe/host/trained_options.h>
 #include <lathe/run/manifest.h>
 #include <lathe/run/state_files.h>
@@ -113,9 +114,9 @@ int audit(const Arguments& arguments, Registry& registry) {
     report.pairs.push_back(audited(std::move(set), trained.session, options, arguments.progress()));
   }
   if (arguments.has("scores")) {
-    write_durably(arguments.text("scores"), audit_scores_jsonl(report));
+    write_output(arguments.text("scores"), audit_scores_jsonl(report));
   }
-  if (arguments.has("markdown")) write_durably(arguments.text("markdown"), audit_markdown(report));
+  if (arguments.has("markdown")) write_output(arguments.text("markdown"), audit_markdown(report));
   if (arguments.has("json")) {
     std::fputs(audit_json(report).c_str(), stdout);
   } else if (!arguments.has("markdown")) {

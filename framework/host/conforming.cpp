@@ -1,4 +1,4 @@
-#include <lathe/base/file.h>
+#include <lathe/base/output_file.h>
 #include <lathe/host/conforming.h>
 
 #include <algorithm>
@@ -36,7 +36,7 @@ void print_result(const Arguments& arguments, const conform::Result& result) {
 int finish_reports(const Arguments& arguments, const std::vector<conform::Report>& reports) {
   const bool passed = std::all_of(reports.begin(), reports.end(),
                                   [](const conform::Report& report) { return report.passed(); });
-  if (arguments.has("junit")) write_durably(arguments.text("junit"), conform::to_junit(reports));
+  if (arguments.has("junit")) write_output(arguments.text("junit"), conform::to_junit(reports));
   if (arguments.has("json")) {
     std::printf("%s\n", conform::to_json(reports).c_str());
   } else {

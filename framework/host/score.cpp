@@ -1,6 +1,6 @@
 // lathe score: how likely texts are to a trained model, token by token.
-#include <lathe/base/file.h>
 #include <lathe/base/json.h>
+#include <lathe/base/output_file.h>
 #include <lathe/data/jsonl.h>
 #include <lathe/data/text_files.h>
 #include <lathe/host/trained_options.h>
@@ -155,7 +155,7 @@ class Scoring {
                     {.word_left_to_right = arguments.has("word-l2r")}) {
     if (arguments.has("stride")) stride_ = arguments.options["stride"].as<std::int64_t>();
     text_windows(0, model_.context(), stride_, model_.causal());  // says which strides there are
-    if (arguments.has("jsonl")) tokens_.emplace(real_files(), arguments.text("jsonl"));
+    if (arguments.has("jsonl")) tokens_.emplace(arguments.text("jsonl"));
     totals_.causal = model_.causal();
   }
 
@@ -235,7 +235,7 @@ class Scoring {
   TextFrame frame_;
   std::int64_t stride_;
   Likelihood likelihood_;
-  std::optional<DurableFile> tokens_;
+  std::optional<OutputFile> tokens_;
   Totals totals_;
 };
 
