@@ -49,6 +49,7 @@ class Running {
   void evaluate();
   void evaluate_and_sample(bool sampling, bool evaluating);
   void catch_up();
+  void be_patient_again();
   void save();
   void sample();
   void show_written();
@@ -140,6 +141,7 @@ RunResult Running::train() {
   report_work_ = work_done();
   result_.end = RunResult::End::finished;
   if (found_) catch_up();
+  if (trainer_.out_of_patience()) be_patient_again();
   while (trainer_.state.step < settings.steps && !trainer_.out_of_patience()) {
     StepReport step = trainer_.step();
     report(step, progress);
@@ -237,6 +239,21 @@ void Running::catch_up() {
   }
   saved_ = -1;  // so that it is not done once more
   save();
+}
+
+// A run that had stopped early goes on only when its end has been moved since.
+void Running::be_patient_again() {
+  TrainState& state = trainer_.state;
+  const bool moved = state.end < 0 ? request_.extend : session_.train.steps > state.end;
+  if (moved) {
+    log_info("stopped by evaluate.patience at step ", state.step,
+             ", and begins anew to be patient ", "on the way to step ", session_.train.steps);
+    state.evaluations_since_best = 0;
+  } else {
+    log_info("stopped by evaluate.patience at step ", state.step,
+             "; a higher train.steps, or more patience, lets it go on");
+    result_.end = RunResult::End::early_stop;
+  }
 }
 
 void Running::evaluate() {

@@ -70,6 +70,25 @@ TEST_F(Endings, EarlyStopKeepsTheBest) {
             RunResult::End::already_finished);
 }
 
+TEST_F(Endings, PatienceBeginsAnewWhenTheEndHasMoved) {
+  std::vector<std::string> words = {"optimizer.rate=0", "evaluate.every=2", "evaluate.patience=3",
+                                    "train.steps=20"};
+  ASSERT_EQ(run_with(words).step, 8);
+  const RunResult unmoved = run_with(words, "run", true);
+  EXPECT_EQ(unmoved.end, RunResult::End::early_stop);
+  EXPECT_EQ(unmoved.step, 8);
+  EXPECT_NE(read_file(tiny_ / "run/log.txt").find("stopped by evaluate.patience at step 8;"),
+            std::string::npos);
+  words.back() = "train.steps=40";
+  const RunResult moved = run_with(words, "run", true);
+  EXPECT_EQ(moved.end, RunResult::End::early_stop);
+  EXPECT_EQ(moved.step, 14);  // no better at 10, 12 and 14
+  EXPECT_EQ(checkpoints().best(), 2);
+  words.back() = "train.steps=41";
+  words.push_back("evaluate.patience=0");
+  EXPECT_EQ(run_with(words, "run", true).step, 41);
+}
+
 TEST_F(Endings, AFinishedRunGoesOnPastItsEndOnlyWhenAsked) {
   run_with({"train.steps=4"});
   const RunResult straight = run_with({"train.steps=9"}, "straight");
