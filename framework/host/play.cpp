@@ -85,7 +85,10 @@ int play(const Arguments& arguments, Registry& registry) {
   }
   const ManifestNotes notes = read_manifest(folder);
   Session session(experiment, registry,
-                  {.work_folder = notes.work_folder, .tokenizer_folder = folder, .data = true});
+                  {.work_folder = notes.work_folder,
+                   .tokenizer_folder = folder,
+                   .start = notes.start,
+                   .data = true});
   const std::string checkpoint = checkpoint_of(folder.string(), !arguments.has("newest"));
   load_weights(checkpoint, session.parameters);
   session.feed->load(load_components(checkpoint).part("feed"));  // what normalisation has learnt

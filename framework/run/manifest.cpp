@@ -56,6 +56,11 @@ Json data_files(const Session& session) {
   return all;
 }
 
+Json start_of(const Session& session) {
+  if (!session.start) return nullptr;
+  return {{"checkpoint", session.start->checkpoint}, {"sha256", session.start->sha256}};
+}
+
 // Keeps the sources of a plugin that `lathe build` made: sources/<library>-<hash>/..., so that a
 // restart with a changed plugin keeps both. Gives their names and hashes.
 Json kept_sources(const std::filesystem::path& library, const std::string& hash,
@@ -121,6 +126,7 @@ void write_manifest(const ManifestRequest& request, const Experiment& experiment
       {"identity", experiment.identity()},
       {"resolved_sha256", sha256(resolved)},
       {"seed", session.seed},
+      {"start", start_of(session)},
       {"arguments", request.arguments},
       {"work_folder", request.work_folder.string()},
       {"started", iso_time()},
@@ -170,7 +176,11 @@ ManifestNotes read_manifest(const std::filesystem::path& run) {
     if (found == manifest.end() || !found->is_string()) fail(path, ": has no text '", key, "'");
     return found->get<std::string>();
   };
-  return {text("experiment"), text("identity"), text("work_folder")};
+  std::optional<StartWeights> start;
+  if (const auto found = manifest.find("start"); found != manifest.end() && found->is_object()) {
+    start = {found->value("checkpoint", ""), found->value("sha256", "")};
+  }
+  return {text("experiment"), text("identity"), text("work_folder"), start};
 }
 
 void write_status(const std::filesystem::path& folder, const std::string& state, std::int64_t step,

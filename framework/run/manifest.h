@@ -4,6 +4,7 @@
 #include <lathe/run/session.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,12 +26,13 @@ void write_manifest(const ManifestRequest& request, const Experiment& experiment
 void note_restart(const ManifestRequest& request, std::int64_t step, const Experiment& experiment,
                   const Session& session, Registry& registry);
 
-// What a run's manifest notes for going on: the experiment's name, its identity and the working
-// folder.
+// What a run's manifest notes for going on: the experiment's name, its identity, the working folder
+// and, with train.start, the weights that it began with.
 struct ManifestNotes {
   std::string experiment;
   std::string identity;
   std::filesystem::path work_folder;
+  std::optional<StartWeights> start;
 };
 ManifestNotes read_manifest(const std::filesystem::path& run);
 

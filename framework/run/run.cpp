@@ -33,7 +33,8 @@ class Running {
         found_(newest_trusted((folder.path() / "checkpoints").string())),
         session_(experiment, registry,
                  {.work_folder = request.work_folder,
-                  .tokenizer_folder = found_ ? folder.path() : std::filesystem::path()}),
+                  .tokenizer_folder = found_ ? folder.path() : std::filesystem::path(),
+                  .start = found_ ? read_manifest(folder.path()).start : std::nullopt}),
         trainer_(session_),
         control_(session_.sight && session_.fit.observations.kind != Space::Kind::tokens) {}
 

@@ -32,7 +32,8 @@ std::unique_ptr<Backend> Session::make_backend() const {
 }
 
 Session::Session(const Experiment& experiment, Registry& registry, const SessionRequest& request)
-    : train(experiment.table("train")),
+    : start(request.start),
+      train(experiment.table("train")),
       asynchronous(experiment.table("asynchronous")),
       wrap(experiment.table("wrap")),
       evaluate(experiment.table("evaluate")),
@@ -61,7 +62,8 @@ Session::Session(const Experiment& experiment, Registry& registry, const Session
   if (!request.data) return;
   if (request.tokenizer_folder.empty() && !train.start.empty()) {
     if (tokenizer) demand_same_tokens(experiment, *tokenizer, work_folder_);
-    take_start(parameters);
+    start = start_weights((work_folder_ / train.start).string());
+    take_start(start->checkpoint, parameters);
     log_info("starting from the weights of ", (work_folder_ / train.start).string());
   }
   open_objective(*objective, *model, parameters);
@@ -159,17 +161,22 @@ std::unique_ptr<ModelCopy> Session::fresh_model(const std::shared_ptr<Backend>& 
 
 std::unique_ptr<ModelCopy> Session::initial_model() const {
   auto copy = fresh_model(backend);
-  if (!train.start.empty()) take_start(copy->parameters);
+  const std::filesystem::path path = work_folder_ / train.start;
+  if (start) {
+    take_start(checkpoint_with(*start, path), copy->parameters);
+  } else if (!train.start.empty()) {
+    take_start(checkpoint_of(path.string(), true), copy->parameters);
+  }
   return copy;
 }
 
 // A value head may be new: the former run had perhaps no objective that asks for one.
-void Session::take_start(Parameters& taking) const {
+void Session::take_start(const std::string& checkpoint, Parameters& taking) const {
   ModelFit without = fit;
   without.values = false;
   Parameters demanded;
   make<Model>("model")->build(demanded, without);
-  load_weights(checkpoint_of((work_folder_ / train.start).string(), true), taking, &demanded);
+  load_weights(checkpoint, taking, &demanded);
 }
 
 std::unique_ptr<ModelCopy> Session::load_model(const std::string& run) const {

@@ -8,9 +8,11 @@
 #include <lathe/learn/reward.h>
 #include <lathe/learn/wrap.h>
 #include <lathe/run/experiment.h>
+#include <lathe/run/start.h>
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 namespace lathe {
 
@@ -18,6 +20,7 @@ struct SessionRequest {
   std::filesystem::path work_folder;       // relative data paths start here
   std::filesystem::path tokenizer_folder;  // of an earlier run; empty: from the experiment, and
                                            // the weights begin as train.start says
+  std::optional<StartWeights> start = {};  // that the earlier run began with, as it noted them
   bool data = true;                        // false: only the model, for generation
 };
 
@@ -45,6 +48,8 @@ struct Session {
   // Whose gradients came in the run asynchronous.record, in their order.
   std::vector<std::int32_t> recorded_order() const;
 
+  // What train.start meant when the run began; none without it, or where that was not noted.
+  std::optional<StartWeights> start;
   TrainSettings train;
   AsynchronousSettings asynchronous;
   WrapSettings wrap;
@@ -71,7 +76,7 @@ struct Session {
   void make_rewards();
   void see_environment(bool data);
   void make_model();
-  void take_start(Parameters& taking) const;
+  void take_start(const std::string& checkpoint, Parameters& taking) const;
   std::unique_ptr<ModelCopy> fresh_model(const std::shared_ptr<Backend>& on) const;
   void open_objective(Objective& opened, const Model& of, const Parameters& weights) const;
   std::unique_ptr<Feed> open_feed(FeedContext context) const;

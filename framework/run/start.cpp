@@ -1,6 +1,8 @@
 #include <lathe/run/start.h>
 
+#include <lathe/base/hash.h>
 #include <lathe/data/dataset.h>
+#include <lathe/run/state_files.h>
 
 #include <memory>
 #include <optional>
@@ -47,6 +49,36 @@ std::unique_ptr<Tokenizer> tokenizer_of(const Experiment& experiment, Registry& 
   }
 }
 }  // namespace
+
+StartWeights start_weights(const std::string& path) {
+  const std::string checkpoint = checkpoint_of(path, true);
+  return {std::filesystem::absolute(checkpoint).lexically_normal().string(),
+          sha256_of_file(weights_file(checkpoint))};
+}
+
+std::string checkpoint_with(const StartWeights& noted, const std::filesystem::path& path) {
+  const std::filesystem::path moved =
+      path / "checkpoints" / std::filesystem::path(noted.checkpoint).filename();
+  std::string found;
+  const auto holds = [&](const std::string& checkpoint) {
+    const std::string file = weights_file(checkpoint);
+    const std::string hash = exists(file) ? sha256_of_file(file) : "";
+    found += cat("\n  ", file, hash.empty() ? " is not there" : " has " + hash);
+    return hash == noted.sha256;
+  };
+  if (holds(noted.checkpoint)) return noted.checkpoint;
+  if (holds(moved.string())) return moved.string();
+  try {
+    const std::string best = checkpoint_of(path.string(), true);
+    if (holds(best)) return best;
+  } catch (const Error& error) {
+    found += cat("\n  ", error.what());
+  }
+  fail(
+      "the weights that this run began with (train.start), of the SHA-256 ", noted.sha256,
+      ", are no longer there, and its objective compares with them; put them back, or begin a new ",
+      "run", found);
+}
 
 void demand_same_tokens(const Experiment& experiment, const Tokenizer& tokenizer,
                         const std::filesystem::path& work_folder) {

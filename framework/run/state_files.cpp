@@ -199,10 +199,13 @@ void load_state(const std::string& folder, Trainer& trainer, Session& session) {
   }
 }
 
-void load_weights(const std::string& folder, Parameters& parameters, const Parameters* demanded) {
+std::string weights_file(const std::string& folder) {
   const std::string averaged = join(folder, "average.safetensors");
-  const std::string path = exists(averaged) ? averaged : join(folder, "weights.safetensors");
-  const TensorFile file = open_tensors(path);
+  return exists(averaged) ? averaged : join(folder, "weights.safetensors");
+}
+
+void load_weights(const std::string& folder, Parameters& parameters, const Parameters* demanded) {
+  const TensorFile file = open_tensors(weights_file(folder));
   const auto knows = [](const auto& all, const std::string& name) {
     return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
   };

@@ -39,6 +39,9 @@ State load_components(const std::string& folder);
 void load_weights(const std::string& folder, Parameters& parameters,
                   const Parameters* demanded = nullptr);
 
+// The file of a checkpoint that load_weights reads.
+std::string weights_file(const std::string& folder);
+
 // find_newest_verified, but an Error when there are checkpoints and none of them verifies.
 FoundCheckpoint newest_trusted(const std::string& folder);
 

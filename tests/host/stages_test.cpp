@@ -143,6 +143,31 @@ TEST_F(StagedRuns, AFolderOfOtherFilesIsRefused) {
   EXPECT_FALSE(exists(program / "half/sft"));
 }
 
+// The KL is that from the model as the stage began, whatever has become of the one before.
+TEST_F(StagedRuns, TheReferenceStaysTheSameOrIsMissed) {
+  ASSERT_EQ(program.run({"run", "staged.toml", "--quiet", "--folder", "kept"}).code, 0);
+  const auto cut_short = [&] {
+    std::filesystem::remove_all(program / "kept/rl/checkpoints/00000008");
+    std::filesystem::remove(program / "kept/rl/status");
+  };
+  const std::string straight = text("kept/rl/checkpoints/00000008/weights.safetensors");
+  const std::string start = Json::parse(text("kept/rl/manifest.json")).at("start").at("checkpoint");
+  cut_short();
+  ASSERT_EQ(program.run({"resume", "kept/sft", "--quiet", "train.steps=22"}).code, 0);
+  ASSERT_TRUE(exists(start));
+  ASSERT_EQ(program.run({"resume", "kept/rl", "--quiet"}).code, 0);
+  EXPECT_TRUE(text("kept/rl/checkpoints/00000008/weights.safetensors") == straight);
+
+  cut_short();
+  std::filesystem::remove_all(start);
+  std::filesystem::remove(program / "kept/sft/checkpoints/best.json");
+  const Outcome missed = program.run({"resume", "kept/rl", "--quiet"});
+  EXPECT_EQ(missed.code, 1);
+  EXPECT_NE(missed.error.find("the weights that this run began with (train.start), of the SHA-256"),
+            std::string::npos)
+      << missed.error;
+}
+
 TEST_F(StagedRuns, AVariantChangesOneStage) {
   const Outcome shown = program.run({"show", "staged.toml", "@grpo", "stage.rl.train.steps=5"});
   ASSERT_EQ(shown.code, 0) << shown.error;
