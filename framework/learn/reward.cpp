@@ -55,7 +55,7 @@ std::vector<Scores> score_all(const std::vector<Rewards::Part>& parts,
       all[k].values.assign(completions.size(), 0);
       parts[k].reward->score(completions, all[k]);
       check(all[k], completions, parts[k].name);
-    } catch (const Error& problem) {
+    } catch (const std::exception& problem) {
       const std::string text = problem.what();
       const bool named = text.starts_with("reward '");
       failures[k] = std::make_exception_ptr(

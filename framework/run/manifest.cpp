@@ -153,7 +153,9 @@ void note_restart(const ManifestRequest& request, std::int64_t step, const Exper
   if (sentences.empty() && same_identity) return;
   for (const std::string& sentence : sentences) log_warning("going on, though ", sentence);
   if (!same_identity) {
-    log_warning("going on with another configuration than this run began with");
+    log_warning("going on with another configuration than this run began with: its identity was ",
+                manifest.value("identity", ""), " and is ", experiment.identity(),
+                "; resolved.toml tells the new one");
     write_durably((request.folder / "resolved.toml").string(), resolved);
     manifest["identity"] = experiment.identity();
   }

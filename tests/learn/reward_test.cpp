@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 #include <thread>
 
 #include "base/temporary_folder.h"
@@ -93,6 +94,8 @@ TEST(Rewards, ErrorsNameTheReward) {
   };
   EXPECT_EQ(error([](const Completions&, Scores&) { fail("no dictionary"); }),
             "reward 'bad': no dictionary");
+  EXPECT_EQ(error([](const Completions&, Scores&) { throw std::runtime_error("boom"); }),
+            "reward 'bad': boom");
   EXPECT_EQ(error([](const Completions&, Scores&) { fail("reward 'length': no"); }),
             "reward 'length': no");
   EXPECT_EQ(error(says({0})), "reward 'bad' gave 1 values for 3 completions");

@@ -97,6 +97,10 @@ TEST_F(Endings, AFinishedRunGoesOnPastItsEndOnlyWhenAsked) {
   const RunResult extended = run_with({"train.steps=9"}, "run", true);
   EXPECT_EQ(extended.end, RunResult::End::finished);
   EXPECT_EQ(extended.step, 9);
+  EXPECT_NE(read_file(tiny_ / "run/log.txt")
+                .find(cat("its identity was ", tiny_.experiment({"train.steps=4"}).identity(),
+                          " and is ", tiny_.experiment({"train.steps=9"}).identity())),
+            std::string::npos);
   ASSERT_FALSE(straight.values.empty());
   EXPECT_EQ(extended.values, straight.values);
 }
