@@ -6,6 +6,7 @@
 #include <lathe/learn/components.h>
 #include <lathe/study/launcher.h>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -126,6 +127,15 @@ int dispatch(const std::vector<std::string>& all) {
     return exit_failed;
   }
 }
+
+// Where a standard file is closed (2>&-), the next file to be opened would take its number and
+// receive what is meant for it. For reading only, so that writing there still fails.
+void occupy_standard_files() {
+  int file = open("/dev/null", O_RDONLY);
+  while (file >= 0 && file <= STDERR_FILENO) file = open("/dev/null", O_RDONLY);
+  if (file > STDERR_FILENO) close(file);
+}
+
 // What a verb has printed may still be on its way, and the disk behind it full. A reader that has
 // gone away (`| head`) has seen what it wanted.
 int delivered(int code) {
@@ -156,5 +166,6 @@ ProgressStyle Arguments::progress() const {
 }  // namespace lathe
 
 int main(int count, char** words) {
+  lathe::occupy_standard_files();
   return lathe::delivered(lathe::dispatch(std::vector<std::string>(words, words + count)));
 }

@@ -127,6 +127,15 @@ TEST_F(Runs, AKilledRunGoesOnToTheSameBits) {
   expect_same("killed", "whole");
 }
 
+// The lock is the first file that a run opens: it would be standard error.
+TEST_F(Runs, AClosedStandardErrorIsNoFileOfTheRun) {
+  const Outcome outcome =
+      program.run({"run", "tiny.toml", "--folder", "unheard"}, [] { close(STDERR_FILENO); });
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.error, "");
+  EXPECT_EQ(read_file(program / "unheard/lock"), "");
+}
+
 TEST_F(Runs, ASecondProcessIsRefused) {
   std::vector<std::string> longer = words("busy");
   longer.back() = "train.steps=100000";
