@@ -47,6 +47,15 @@ void demand_shape(const FeedContext& context) {
   }
 }
 
+// Neither running text nor examples: another feed would find no more.
+void demand_data(const FeedContext& context, const char* feed) {
+  if (context.dataset->size(context.split) > 0 || !context.dataset->stream(context.split).empty()) {
+    return;
+  }
+  fail(feed, ": the ", name_of(context.split),
+       " split of the dataset is empty: give more data, or ", "hold out another share of it");
+}
+
 void place_example(Batch& batch, std::int64_t row, std::int64_t at, std::int32_t segment,
                    const Example& example, std::int64_t length) {
   const auto kept = static_cast<std::size_t>(length);
@@ -67,6 +76,7 @@ void WindowsFeed::open(const FeedContext& context) {
   context_ = context;
   stream_ = context.dataset->stream(context.split);
   const auto size = static_cast<std::int64_t>(stream_.size());
+  demand_data(context, "feed windows");
   if (size == 0) {
     fail("feed windows: the dataset has no running text in its ", name_of(context.split),
          " split: use the feed 'rows' or 'packed', or a dataset of running text");
@@ -122,6 +132,7 @@ Batch WindowsFeed::batch(std::int64_t number_of_batch) {
 
 std::vector<std::int64_t> example_lengths(const FeedContext& context, bool cut) {
   const std::int64_t count = context.dataset->size(context.split);
+  demand_data(context, "feed");
   if (count == 0) {
     fail("feed: the dataset has no examples in its ", name_of(context.split),
          " split: a running text needs the feed 'windows'");

@@ -185,8 +185,10 @@ TEST(WindowsFeed, NamesWhatIsTooShort) {
             "the windows shorter or give more text");
   feed.open(context_of(data, 1, 7, true));
   EXPECT_EQ(feed.batch(3).tokens, (Ints{100, 101, 102, 103, 104, 105, 106}));
-  data.text.clear();
-  EXPECT_EQ(error_of([&] { feed.open(context_of(data, 1, 8, false)); }),
+  EXPECT_EQ(error_of([&] { feed.open(context_of(Given(), 1, 8, false)); }),
+            "feed windows: the training split of the dataset is empty: give more data, or hold out "
+            "another share of it");
+  EXPECT_EQ(error_of([&] { feed.open(context_of(examples_of({3}), 1, 8, false)); }),
             "feed windows: the dataset has no running text in its training split: use the feed "
             "'rows' or 'packed', or a dataset of running text");
   EXPECT_EQ(error_of([&] { feed.open(context_of(data, 0, 8, true)); }),
@@ -258,9 +260,11 @@ TEST(RowsFeed, SeesEachExampleOnceAnEpoch) {
 }
 
 TEST(RowsFeed, NamesAnEmptySplit) {
-  const Given data = examples_of({});
   RowsFeed feed{Config()};
-  EXPECT_EQ(error_of([&] { feed.open(context_of(data, 2, 4, true)); }),
+  EXPECT_EQ(error_of([&] { feed.open(context_of(Given(), 2, 4, true)); }),
+            "feed: the training split of the dataset is empty: give more data, or hold out another "
+            "share of it");
+  EXPECT_EQ(error_of([&] { feed.open(context_of(stream_of(9), 2, 4, true)); }),
             "feed: the dataset has no examples in its training split: a running text needs the "
             "feed 'windows'");
   const Given hollow = examples_of({3, 0});
