@@ -36,14 +36,15 @@ constexpr Names version_1{"/memory.limit_in_bytes", "/memory.usage_in_bytes",
                           "total_inactive_file"};
 constexpr Names version_2{"/memory.max", "/memory.current", "inactive_file"};
 
+// A wider group above may be full of others: each that has a limit counts.
 void limit_by(MemoryLeft& left, const std::string& folder, const Names& names) {
   const auto limit = number_in(folder + names.limit);
-  if (!limit || *limit >= left.total) return;  // version 1 writes "none" as a huge number
+  if (!limit) return;
   const std::uint64_t used = number_in(folder + names.usage).value_or(0);
   const std::uint64_t droppable =
       number_after(folder + "/memory.stat", names.droppable).value_or(0);
   const std::uint64_t held = used - std::min(used, droppable);
-  left.total = *limit;
+  left.total = std::min(left.total, *limit);  // version 1 writes "none" as a huge number
   left.available = std::min(left.available, *limit - std::min(*limit, held));
 }
 

@@ -245,8 +245,7 @@ void Running::catch_up() {
 // A run that had stopped early goes on only when its end has been moved since.
 void Running::be_patient_again() {
   TrainState& state = trainer_.state;
-  const bool moved = state.end < 0 ? request_.extend : session_.train.steps > state.end;
-  if (moved) {
+  if (session_.train.steps > state.end) {
     log_info("stopped by evaluate.patience at step ", state.step,
              ", and begins anew to be patient ", "on the way to step ", session_.train.steps);
     state.evaluations_since_best = 0;

@@ -161,12 +161,7 @@ std::unique_ptr<ModelCopy> Session::fresh_model(const std::shared_ptr<Backend>& 
 
 std::unique_ptr<ModelCopy> Session::initial_model() const {
   auto copy = fresh_model(backend);
-  const std::filesystem::path path = work_folder_ / train.start;
-  if (start) {
-    take_start(checkpoint_with(*start, path), copy->parameters);
-  } else if (!train.start.empty()) {
-    take_start(checkpoint_of(path.string(), true), copy->parameters);
-  }
+  if (start) take_start(checkpoint_with(*start, work_folder_ / train.start), copy->parameters);
   return copy;
 }
 

@@ -48,7 +48,7 @@ struct Session {
   // Whose gradients came in the run asynchronous.record, in their order.
   std::vector<std::int32_t> recorded_order() const;
 
-  // What train.start meant when the run began; none without it, or where that was not noted.
+  // What train.start meant when the run began; none without it.
   std::optional<StartWeights> start;
   TrainSettings train;
   AsynchronousSettings asynchronous;

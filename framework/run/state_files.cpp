@@ -192,8 +192,8 @@ void load_state(const std::string& folder, Trainer& trainer, Session& session) {
         .best_step = json.at("best_step").get<std::int64_t>(),
         .evaluations_since_best = json.at("evaluations_since_best").get<std::int64_t>(),
         .evaluated = json.at("evaluated").get<std::int64_t>(),
-        .sampled = json.value("sampled", json.at("step").get<std::int64_t>()),
-        .end = json.value("end", std::int64_t{-1})};
+        .sampled = json.at("sampled").get<std::int64_t>(),
+        .end = json.at("end").get<std::int64_t>()};
   } catch (const nlohmann::json::exception& error) {
     fail(path, ": is not the state of a run (", error.what(), ")");
   }

@@ -43,7 +43,7 @@ struct TrainState {
   std::int64_t evaluations_since_best = 0;
   std::int64_t evaluated = -1;  // step of the last evaluation
   std::int64_t sampled = -1;    // step of the last sample
-  std::int64_t end = -1;        // train.steps when it was saved; -1: not noted
+  std::int64_t end = -1;        // train.steps when it was saved
 };
 
 class Trainer {

@@ -59,6 +59,15 @@ TEST_F(MemoryLeftOf, TheTightestGroupAbove) {
   expect(500, 80);
 }
 
+TEST_F(MemoryLeftOf, AWiderGroupAboveThatIsFullOfOthers) {
+  write("proc/self/cgroup", "0::/job/step\n");
+  write("sys/fs/cgroup/job/step/memory.max", kilobytes(400));
+  write("sys/fs/cgroup/job/step/memory.current", kilobytes(10));
+  write("sys/fs/cgroup/job/memory.max", kilobytes(500));
+  write("sys/fs/cgroup/job/memory.current", kilobytes(470));
+  expect(400, 30);
+}
+
 TEST_F(MemoryLeftOf, AGroupWithMoreRoomThanTheMachine) {
   write("proc/self/cgroup", "0::/job\n");
   write("sys/fs/cgroup/job/memory.max", kilobytes(900));
